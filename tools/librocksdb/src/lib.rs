@@ -1,0 +1,1 @@
+//! Exists only so that cargo builds `librocksdb-sys`.
