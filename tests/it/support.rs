@@ -2,9 +2,9 @@
 //! writes the ports it bound.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     net::SocketAddr,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -44,6 +44,13 @@ impl Node {
         self.dir.path().join("data")
     }
 
+    fn key_file(&self) -> PathBuf {
+        let path = self.dir.path().join("auth.key");
+        fs::write(&path, crate::device::KEY).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
     /// Starts the daemon on this node's data and waits until it says READY.
     pub fn start(&self) -> Gateway {
         self.try_start().expect("the gateway becomes ready")
@@ -73,6 +80,14 @@ impl Node {
         panic!("the gateway did not become ready");
     }
 
+    /// Starts the daemon where it must refuse to: its exit code and what it said.
+    pub fn refused(&self) -> (i32, String) {
+        let bound = self.dir.path().join("refused.json");
+        let output = self.command(&bound).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), said)
+    }
+
     fn command(&self, bound: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
         command
@@ -83,6 +98,8 @@ impl Node {
             .arg(self.data_dir())
             .arg("--bound-file")
             .arg(bound)
+            .arg("--auth-key-file")
+            .arg(self.key_file())
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -169,4 +186,18 @@ pub fn http_get(address: SocketAddr, path: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
+}
+
+/// Waits until a condition holds. It is asked again after each of the gateway's own answers, so the pace is that of
+/// the requests it makes.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    let found = async {
+        while !holds() {
+            pace.tick().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, found)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"));
 }
