@@ -1,1 +1,7 @@
-//! (in work)
+//! The lab: simulated devices, the reference platform, load and faults. Not in the daemon.
+
+pub mod client;
+pub mod devices;
+pub mod model;
+pub mod proxy;
+pub mod series;
