@@ -3,8 +3,6 @@
 
 use std::{env, fs, path::Path};
 
-use prost::Message as _;
-
 const CONTRACTS: [&str; 2] = [
     "sensegate/platform/v1/platform.proto",
     "sensegate/device/v1/report.proto",
@@ -26,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let classes = classes
         .iter()
         .map(|name| format!("sensegate/classes/v1/{name}"));
-    let classes = protox::compile(classes, ["proto"])?;
-    fs::write(Path::new(&out).join("classes.binpb"), classes.encode_to_vec())?;
+    // Encoded by the compiler, since prost's own descriptor types drop custom options.
+    let classes = protox::Compiler::new(["proto"])?
+        .include_imports(true)
+        .open_files(classes)?
+        .encode_file_descriptor_set();
+    fs::write(Path::new(&out).join("classes.binpb"), classes)?;
     Ok(())
 }

@@ -1,1 +1,37 @@
-//! (in work)
+//! From a payload to the wire bytes of readings, under the schema of its class. Pure: no sockets, no tasks, no clock,
+//! no counters of its own; what is to be counted is handed back.
+//!
+//! ```text
+//! proto/sensegate/classes/v1/*.proto ─┐ build.rs
+//!                                     ▼
+//!   --class-dir/*.proto ──protox──▶ descriptors ──rules──▶ Classes ── one Plan per class
+//!                                                                          │
+//!                payload ──▶ json │ protobuf ──▶ value, qualities, attributes ──▶ 0x7A len Reading …
+//! ```
+//!
+//! A class is a protobuf message; its options say what protobuf cannot. Everything a reading needs of its class is
+//! compiled into a plan once, so that the path of a reading meets no descriptor, no map and no `DynamicMessage`.
+
+mod quality;
+mod ucum;
+mod wire;
+mod class;
+mod rules;
+mod classes;
+mod plan;
+mod scan;
+mod time;
+mod payload;
+mod sheet;
+mod attributes;
+mod json;
+mod protobuf;
+
+pub use class::{Class, EnumCode, Field, FieldKind};
+pub use classes::{ClassError, Classes};
+pub use payload::{
+    Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, normalise,
+};
+pub use quality::Quality;
+pub use rules::Rule;
+pub use ucum::UnitError;

@@ -1,0 +1,373 @@
+//! One reading while it is being written: its value, its qualities and its attributes grow side by side, then they are
+//! put behind each other as `sensegate.platform.v1.Reading`, fields ascending.
+//!
+//! ```text
+//! 0x7A length │ 0A device │ 12 class │ 19 observed │ 21 received │ 28 source │ 32 value │ 3A quality … │ 42 attribute …
+//!             └──── head: once a payload ────┘     └─── fixed width ────┘     └──────── grown a reading ────────┘
+//! ```
+
+use super::{
+    attributes::Attributes,
+    class::Class,
+    payload::{Encoded, Limits, Payload, Reject},
+    plan::{Form, Integer, Slot},
+    quality::Quality,
+    wire,
+};
+use crate::domain::{QuarantineReason, UnixNanos};
+
+const READINGS: u8 = 15 << 3 | wire::LENGTH;
+const DEVICE_ID: u8 = 1 << 3 | wire::LENGTH;
+const OBSERVED_AT: u8 = 3 << 3 | wire::FIXED64;
+const RECEIVED_AT: u8 = 4 << 3 | wire::FIXED64;
+const TIME_SOURCE: u8 = 5 << 3;
+const VALUE: u8 = 6 << 3 | wire::LENGTH;
+const QUALITIES: u8 = 7 << 3 | wire::LENGTH;
+/// Both times and the source: 9 + 9 + 2 bytes.
+const TIMES_BYTES: usize = 20;
+const TIME_SOURCE_DEVICE: u8 = 1;
+const TIME_SOURCE_ARRIVAL: u8 = 3;
+
+/// Buffers that live from payload to payload.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    head: Vec<u8>,
+    value: Vec<u8>,
+    qualities: Vec<u8>,
+    attributes: Attributes,
+}
+
+/// The reading in work.
+#[derive(Debug)]
+pub(super) struct Sheet<'a> {
+    class: &'a Class,
+    received_at: UnixNanos,
+    limits: &'a Limits,
+    out: &'a mut Encoded,
+    /// Attributes of the payload, which every reading of it carries.
+    transport: Bound,
+    /// Unknown members of the reading in work.
+    unknown: Bound,
+    readings: usize,
+    fields: usize,
+    pub(super) observed_at: Option<UnixNanos>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Bound {
+    count: usize,
+    bytes: usize,
+}
+
+impl Bound {
+    fn add(&mut self, bytes: usize, limits: &Limits) -> Result<(), String> {
+        self.count += 1;
+        self.bytes += bytes;
+        if self.count > limits.members_max || self.bytes > limits.member_bytes_max {
+            return Err(format!(
+                "more than {} of them or {} bytes",
+                limits.members_max, limits.member_bytes_max
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Sheet<'a> {
+    /// Starts a payload.
+    pub(super) fn new(
+        class: &'a Class,
+        payload: &Payload<'_>,
+        limits: &'a Limits,
+        out: &'a mut Encoded,
+    ) -> Result<Self, Reject> {
+        let head = &mut out.scratch.head;
+        head.clear();
+        head.push(DEVICE_ID);
+        wire::put_bytes(head, payload.device.as_bytes());
+        head.extend_from_slice(&class.plan.class_entry);
+        let attributes = &mut out.scratch.attributes;
+        attributes.keep(0);
+        let mut transport = Bound::default();
+        for (name, value) in payload.attributes {
+            transport
+                .add(name.len() + value.len(), limits)
+                .map_err(|why| {
+                    Reject::new(
+                        QuarantineReason::TooLarge,
+                        format!("user properties: {why}"),
+                    )
+                })?;
+            attributes.put_transport(name, value);
+        }
+        let mut sheet = Self {
+            class,
+            received_at: payload.received_at,
+            limits,
+            out,
+            transport,
+            unknown: Bound::default(),
+            readings: 0,
+            fields: 0,
+            observed_at: None,
+        };
+        sheet.clear();
+        Ok(sheet)
+    }
+
+    pub(super) const fn class(&self) -> &'a Class {
+        self.class
+    }
+
+    /// Readings of this payload that are finished.
+    pub(super) const fn readings(&self) -> usize {
+        self.readings
+    }
+
+    fn clear(&mut self) {
+        let scratch = &mut self.out.scratch;
+        scratch.value.clear();
+        scratch.qualities.clear();
+        if self.unknown.count > 0 {
+            scratch.attributes.keep(self.transport.count);
+        }
+        self.unknown = Bound::default();
+        self.fields = 0;
+        self.observed_at = None;
+    }
+
+    /// The field's key and then its value.
+    #[inline]
+    fn put(&mut self, slot: &Slot) -> &mut Vec<u8> {
+        self.fields += 1;
+        let value = &mut self.out.scratch.value;
+        match *slot.key {
+            [byte] => value.push(byte),
+            ref key => value.extend_from_slice(key),
+        }
+        value
+    }
+
+    /// A floating point number; what is out of range is flagged, not changed.
+    #[inline]
+    pub(super) fn put_number(&mut self, slot: &Slot, number: f64) {
+        let value = self.put(slot);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float field has a float's precision; its range is the caller's to check"
+        )]
+        if slot.form == Form::Float {
+            value.extend_from_slice(&(number as f32).to_le_bytes());
+        } else {
+            value.extend_from_slice(&number.to_le_bytes());
+        }
+        self.judge(slot, number);
+    }
+
+    /// Flags a number that is not finite or outside of the field's plausible range.
+    #[inline]
+    pub(super) fn judge(&mut self, slot: &Slot, number: f64) {
+        if slot.plausible(number) && number.is_finite() {
+            return;
+        }
+        self.out.out_of_range += 1;
+        let quality = if number.is_finite() {
+            Quality::RANGE_EXCEEDED
+        } else {
+            Quality::OUT_OF_RANGE
+        };
+        self.flag(slot.number, quality);
+    }
+
+    /// Flags an enum's number that the enum does not know.
+    pub(super) fn flag_unknown_code(&mut self, slot: &Slot) {
+        self.out.out_of_range += 1;
+        self.flag(slot.number, Quality::OUT_OF_RANGE);
+    }
+
+    /// An integer; none if it does not fit the field.
+    #[inline]
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "negative numbers go as their two's complement"
+    )]
+    pub(super) fn put_signed(&mut self, slot: &Slot, form: Integer, number: i64) -> Option<()> {
+        match form {
+            Integer::Int32 => {
+                let number = i32::try_from(number).ok()?;
+                wire::put_varint(self.put(slot), i64::from(number) as u64);
+            }
+            Integer::Int64 => wire::put_varint(self.put(slot), number as u64),
+            Integer::Sint32 => {
+                let number = i32::try_from(number).ok()?;
+                wire::put_varint(self.put(slot), wire::zigzag(i64::from(number)));
+            }
+            Integer::Sint64 => wire::put_varint(self.put(slot), wire::zigzag(number)),
+            Integer::Sfixed32 => {
+                let number = i32::try_from(number).ok()?;
+                self.put(slot).extend_from_slice(&number.to_le_bytes());
+            }
+            Integer::Sfixed64 => self.put(slot).extend_from_slice(&number.to_le_bytes()),
+            _ => return self.put_unsigned(slot, form, u64::try_from(number).ok()?),
+        }
+        self.judge(slot, number as f64);
+        Some(())
+    }
+
+    /// An integer that is not negative; none if it does not fit the field.
+    #[inline]
+    pub(super) fn put_unsigned(&mut self, slot: &Slot, form: Integer, number: u64) -> Option<()> {
+        match form {
+            Integer::Uint32 => {
+                let number = u32::try_from(number).ok()?;
+                wire::put_varint(self.put(slot), u64::from(number));
+            }
+            Integer::Uint64 => wire::put_varint(self.put(slot), number),
+            Integer::Fixed32 => {
+                let number = u32::try_from(number).ok()?;
+                self.put(slot).extend_from_slice(&number.to_le_bytes());
+            }
+            Integer::Fixed64 => self.put(slot).extend_from_slice(&number.to_le_bytes()),
+            _ => return self.put_signed(slot, form, i64::try_from(number).ok()?),
+        }
+        self.judge(slot, number as f64);
+        Some(())
+    }
+
+    #[inline]
+    pub(super) fn put_bool(&mut self, slot: &Slot, value: bool) {
+        self.put(slot).push(u8::from(value));
+    }
+
+    #[inline]
+    pub(super) fn put_text(&mut self, slot: &Slot, text: &str) {
+        wire::put_bytes(self.put(slot), text.as_bytes());
+    }
+
+    /// An enum's number.
+    #[inline]
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "negative numbers go as their two's complement"
+    )]
+    pub(super) fn put_code(&mut self, slot: &Slot, number: i32) {
+        wire::put_varint(self.put(slot), i64::from(number) as u64);
+    }
+
+    /// The whole value as it came, with so many fields that the class knows.
+    pub(super) fn put_value(&mut self, bytes: &[u8], fields: usize) {
+        self.out.scratch.value.extend_from_slice(bytes);
+        self.fields = fields;
+    }
+
+    /// Counts a field of the value that the class does not know.
+    pub(super) const fn count_unknown(&mut self) {
+        self.out.unknown_members += 1;
+    }
+
+    /// Keeps a member that the class does not know.
+    pub(super) fn put_unknown(&mut self, name: &str, raw: &str) -> Result<(), Reject> {
+        self.out.unknown_members += 1;
+        self.unknown
+            .add(name.len() + raw.len(), self.limits)
+            .map_err(|why| {
+                Reject::new(
+                    QuarantineReason::TooLarge,
+                    format!(
+                        "{}: members unknown to class {}: {why}",
+                        member(name),
+                        self.class.id()
+                    ),
+                )
+            })?;
+        let attributes = &mut self.out.scratch.attributes;
+        if attributes.put_member(name, raw, self.transport.count) {
+            Ok(())
+        } else {
+            Err(twice(name))
+        }
+    }
+
+    fn flag(&mut self, field_number: u32, quality: Quality) {
+        let out = &mut self.out.scratch.qualities;
+        let number_bytes = match field_number {
+            0 => 0,
+            number => 1 + wire::varint_bytes(u64::from(number)),
+        };
+        out.push(QUALITIES);
+        wire::put_varint(out, number_bytes as u64 + 5);
+        if field_number > 0 {
+            out.push(1 << 3 | wire::VARINT);
+            wire::put_varint(out, u64::from(field_number));
+        }
+        out.push(2 << 3 | wire::FIXED32);
+        out.extend_from_slice(&quality.0.to_le_bytes());
+    }
+
+    /// Ends the reading: judges its time and appends it.
+    pub(super) fn finish(&mut self) -> Result<(), Reject> {
+        if self.fields == 0 {
+            let detail = format!("no value for any field of class {}", self.class.id());
+            return Err(Reject::new(QuarantineReason::Empty, detail));
+        }
+        if self.readings == self.limits.readings_per_payload_max {
+            let detail = format!("more than {} readings in one payload", self.readings);
+            return Err(Reject::new(QuarantineReason::TooLarge, detail));
+        }
+        let (observed_at, source) = match self.observed_at {
+            Some(observed_at) => (observed_at, TIME_SOURCE_DEVICE),
+            None => (self.received_at, TIME_SOURCE_ARRIVAL),
+        };
+        if observed_at.abs_diff(self.received_at) > self.limits.skew_max {
+            self.out.skewed += 1;
+            self.flag(0, Quality::TIME_SKEWED);
+        }
+        self.append(observed_at, source)?;
+        self.readings += 1;
+        self.out.count += 1;
+        self.clear();
+        Ok(())
+    }
+
+    fn append(&mut self, observed_at: UnixNanos, source: u8) -> Result<(), Reject> {
+        let Encoded { bytes, scratch, .. } = &mut *self.out;
+        let value = scratch.value.len();
+        let length = scratch.head.len()
+            + TIMES_BYTES
+            + (1 + wire::varint_bytes(value as u64) + value)
+            + scratch.qualities.len()
+            + scratch.attributes.bytes.len();
+        if length > self.limits.reading_bytes_max {
+            let detail = format!(
+                "the reading takes {length} bytes, at most {} are taken",
+                self.limits.reading_bytes_max
+            );
+            return Err(Reject::new(QuarantineReason::TooLarge, detail));
+        }
+        bytes.reserve(length + 11);
+        bytes.push(READINGS);
+        wire::put_varint(bytes, length as u64);
+        bytes.extend_from_slice(&scratch.head);
+        bytes.push(OBSERVED_AT);
+        bytes.extend_from_slice(&observed_at.0.to_le_bytes());
+        bytes.push(RECEIVED_AT);
+        bytes.extend_from_slice(&self.received_at.0.to_le_bytes());
+        bytes.extend_from_slice(&[TIME_SOURCE, source, VALUE]);
+        wire::put_bytes(bytes, &scratch.value);
+        bytes.extend_from_slice(&scratch.qualities);
+        bytes.extend_from_slice(&scratch.attributes.bytes);
+        Ok(())
+    }
+}
+
+/// A member's name in an error message, cut to what a line holds.
+pub(super) fn member(name: &str) -> String {
+    let short: String = name.chars().take(64).collect();
+    format!("member {short:?}")
+}
+
+/// The reject of a member that stands twice.
+pub(super) fn twice(name: &str) -> Reject {
+    let detail = format!("{} stands twice", member(name));
+    Reject::new(QuarantineReason::FieldDuplicate, detail)
+}
