@@ -1,7 +1,11 @@
 //! The lab: simulated devices, the reference platform, load and faults. Not in the daemon.
 
 pub mod client;
+pub mod series;
 pub mod devices;
 pub mod model;
 pub mod proxy;
-pub mod series;
+pub mod children;
+pub mod scrape;
+pub mod yardstick;
+pub mod bench;

@@ -18,11 +18,11 @@ fn pattern(class: &Class) -> Pattern {
         lane: class.lane(),
         interval_s: class.interval_s().max(1),
         nominal_count: class.nominal_count(),
-        properties: class.fields().iter().filter_map(property).collect(),
+        properties: class.fields().iter().map(property).collect(),
     }
 }
 
-fn property(field: &Field) -> Option<Property> {
+fn property(field: &Field) -> Property {
     let (min, max) = (field.min.unwrap_or(0.0), field.max.unwrap_or(1000.0));
     let span = (max - min).max(0.0);
     let (low, high) = (min + span * 0.3, min + span * 0.7);
@@ -31,10 +31,9 @@ fn property(field: &Field) -> Option<Property> {
         step: (span * 1e-6).max(0.01),
         decimals,
     };
-    let grows = bool::from(field.counter);
     let shape = match &field.kind {
-        FieldKind::Double | FieldKind::Float if grows => counter(Some(2)),
-        FieldKind::Unsigned if grows => counter(None),
+        FieldKind::Double | FieldKind::Float if field.counter => counter(Some(2)),
+        FieldKind::Unsigned if field.counter => counter(None),
         FieldKind::Double | FieldKind::Float => Shape::Real {
             low,
             high,
@@ -47,18 +46,16 @@ fn property(field: &Field) -> Option<Property> {
         FieldKind::Enum(codes) => Shape::State(
             codes
                 .iter()
-                .filter(|code| !code.code.is_empty())
                 .map(|code| (code.code.clone(), code.number))
                 .collect(),
         ),
-        _ => return None,
     };
-    Some(Property {
+    Property {
         name: field.name.clone(),
         json_name: field.json_name.clone(),
         number: field.number,
         shape,
-    })
+    }
 }
 
 /// Decimals that show about a ten-thousandth of the range, as instruments do.

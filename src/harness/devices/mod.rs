@@ -4,6 +4,7 @@
 
 mod pattern;
 mod roster;
+mod catalogue;
 mod payload;
 mod tally;
 mod session;
@@ -11,8 +12,9 @@ mod actor;
 mod fleet;
 
 pub use actor::{AT_NOMINAL_SPEED, Pace};
+pub use catalogue::embedded;
 pub use fleet::{Fleet, FleetEnd, FleetError, FleetOptions};
 pub use pattern::{Pattern, Property, Shape};
 pub use roster::{Member, Role, Roster};
-pub use session::{Identities, Protocols, Unacknowledged};
+pub use session::{Identities, Protocols, Unacknowledged, login};
 pub use tally::{Latency, Tally};
