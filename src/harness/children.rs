@@ -4,8 +4,9 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::SocketAddr,
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -88,6 +89,8 @@ impl Process {
         let io = |source| ChildError::Io { name, source };
         let file = File::options().create(true).append(true).open(&log).map_err(io)?;
         let child = command
+            // A group of its own: an interrupt at the terminal is the lab's to hear, which then stops its children.
+            .process_group(0)
             .stdin(Stdio::null())
             .stderr(Stdio::from(file))
             .spawn()
@@ -216,13 +219,11 @@ pub struct GatewaySpec {
     pub further: Vec<String>,
 }
 
-/// Addresses that a gateway listens on.
+/// Addresses that a gateway listens on, as its file says.
 #[derive(Debug, Clone, Deserialize)]
-pub struct GatewayBound {
-    /// MQTT.
-    pub mqtt: Vec<SocketAddr>,
-    /// Metrics and status.
-    pub admin: Option<SocketAddr>,
+struct GatewayBound {
+    mqtt: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
 }
 
 /// A running gateway.
@@ -287,14 +288,13 @@ impl Gateway {
 }
 
 fn write_secret(file: &Path, key: &[u8]) -> io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     File::options()
         .create(true)
         .write(true)
         .truncate(true)
         .mode(0o600)
         .open(file)?
-        .write_all(hex::encode(key).as_bytes())
+        .write_all(key)
 }
 
 /// The content of a file that a child writes once it is ready.
@@ -319,13 +319,19 @@ pub struct PlatformSpec {
     pub further: Vec<String>,
 }
 
+impl PlatformSpec {
+    /// Where its data lies.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("platform")
+    }
+}
+
 /// Addresses that a platform listens on, as its first line says.
 #[derive(Debug, Clone, Deserialize)]
-pub struct PlatformBound {
-    /// gRPC, from gateways.
-    pub grpc: SocketAddr,
-    /// Questions of the lab.
-    pub query: SocketAddr,
+struct PlatformBound {
+    listen: SocketAddr,
+    admin: SocketAddr,
 }
 
 /// A running reference platform.
@@ -335,8 +341,8 @@ pub struct Platform {
     pub process: Process,
     /// gRPC, from gateways.
     pub grpc: SocketAddr,
-    /// Questions of the lab.
-    pub query: SocketAddr,
+    /// Its live view.
+    pub admin: SocketAddr,
 }
 
 impl Platform {
@@ -350,9 +356,9 @@ impl Platform {
         fs::create_dir_all(&spec.dir).map_err(io)?;
         let mut command = Command::new(&binaries.lab);
         command
-            .args(["platform", "--listen", "127.0.0.1:0", "--query-listen", "127.0.0.1:0"])
+            .args(["platform", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .arg("--data-dir")
-            .arg(spec.dir.join("platform"))
+            .arg(spec.data_dir())
             .args(&spec.further)
             .stdout(Stdio::piped());
         let mut process = Process::spawn(NAME, &mut command, spec.dir.join("platform.log"))?;
@@ -361,8 +367,8 @@ impl Platform {
         let bound = bound.ok_or(ChildError::Bound { name: NAME, text })?;
         Ok(Self {
             process,
-            grpc: bound.grpc,
-            query: bound.query,
+            grpc: bound.listen,
+            admin: bound.admin,
         })
     }
 }

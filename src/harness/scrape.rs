@@ -2,7 +2,6 @@
 //! metrics that the lab relies on stand in [`names`] and nowhere else.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -20,17 +19,19 @@ pub mod names {
     /// Readings that the platform has confirmed. Label `lane`.
     pub const DELIVERED: &str = "sensegate_readings_delivered_total";
     /// Readings on disk and not delivered. Label `lane`.
-    pub const SPOOLED: &str = "sensegate_spool_readings";
-    /// Entries in quarantine. Label `lane`.
-    pub const QUARANTINED: &str = "sensegate_readings_quarantined_total";
+    pub const SPOOLED: &str = "sensegate_readings_spooled";
+    /// Readings in quarantine. Label `lane`.
+    pub const QUARANTINED: &str = "sensegate_readings_quarantined";
     /// Readings that profiles suppressed. Label `lane`.
     pub const SUPPRESSED: &str = "sensegate_readings_suppressed_total";
     /// Readings dropped. Labels `lane` and `reason`.
     pub const DROPPED: &str = "sensegate_readings_dropped_total";
-    /// Bytes of blocks written to the spool, compressed. Label `lane`.
-    pub const SPOOL_BYTES: &str = "sensegate_spool_written_bytes_total";
-    /// Bytes of batches sent, before compression of the wire. Label `lane`.
-    pub const WIRE_BYTES: &str = "sensegate_uplink_sent_bytes_total";
+    /// Bytes of readings put into blocks, before compression. Label `lane`.
+    pub const RAW_BYTES: &str = "sensegate_spool_block_raw_bytes_total";
+    /// Bytes of blocks written to the spool. Label `lane`.
+    pub const STORED_BYTES: &str = "sensegate_spool_block_stored_bytes_total";
+    /// Bytes of batches handed to gRPC, before compression of the wire. Label `lane`.
+    pub const SENT_BYTES: &str = "sensegate_uplink_sent_bytes_total";
 }
 
 /// Longest time for an answer.
@@ -242,16 +243,6 @@ impl fmt::Display for LedgerView {
     }
 }
 
-/// All metrics of a scrape whose name starts with `prefix`, summed over their labels.
-#[must_use]
-pub fn totals(samples: &Samples, prefix: &str) -> BTreeMap<String, f64> {
-    let mut totals = BTreeMap::new();
-    for (name, _, value) in samples.0.iter().filter(|(name, _, _)| name.starts_with(prefix)) {
-        *totals.entry(name.clone()).or_default() += value;
-    }
-    totals
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,7 +252,7 @@ mod tests {
         sensegate_readings_received_total{lane=\"bulk\"} 1e3\n\
         sensegate_readings_delivered_total{lane=\"bulk\"} 900\n\
         sensegate_readings_delivered_total{lane=\"alarm\"} 2\n\
-        sensegate_spool_readings{lane=\"alarm\"} 1\n\
+        sensegate_readings_spooled{lane=\"alarm\"} 1\n\
         sensegate_readings_dropped_total{lane=\"bulk\",reason=\"capacity\"} 60\n\
         sensegate_readings_dropped_total{lane=\"bulk\",reason=\"refused_qos0\"} 40\n";
 
