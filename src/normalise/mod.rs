@@ -26,6 +26,7 @@ mod sheet;
 mod attributes;
 mod json;
 mod protobuf;
+pub mod render;
 
 pub use class::{Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
@@ -35,3 +36,6 @@ pub use payload::{
 pub use quality::Quality;
 pub use rules::Rule;
 pub use ucum::UnitError;
+
+#[cfg(test)]
+mod tests;
