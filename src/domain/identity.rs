@@ -63,6 +63,12 @@ macro_rules! id {
                 Ok(Self(Arc::from(validated(id)?)))
             }
 
+            /// Whether a text would be taken by [`Self::new`]; costs no allocation.
+            #[must_use]
+            pub fn is_valid(id: &str) -> bool {
+                validated(id).is_ok()
+            }
+
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
