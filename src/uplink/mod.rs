@@ -26,6 +26,7 @@ mod link;
 mod metrics;
 mod pump;
 mod source;
+mod spool_source;
 mod status;
 mod task;
 
