@@ -23,8 +23,6 @@ const LIMITS: Limits = Limits {
     readings_per_payload_max: 1_000,
     reading_bytes_max: 65_536,
     skew_max: Duration::from_secs(300),
-    members_max: 16,
-    member_bytes_max: 1_024,
 };
 
 fn payload(format: PayloadFormat, bytes: &[u8]) -> Payload<'_> {
