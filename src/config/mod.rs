@@ -1,9 +1,49 @@
 //! Flags, environment and TOML, merged and validated once into one struct per stage. A stage is given its own
 //! section, never the whole.
+//!
+//! [`settings`] is the table that everything is made from. [`Sources`] is what a configuration is merged from:
+//! flags over `SENSEGATE_*` over TOML over defaults; a list replaces the list of a lower source.
 
 mod stages;
+mod setting;
+mod table;
+mod quantity;
+mod sources;
+mod file;
+mod cross;
+mod blank;
+mod problem;
+mod print;
+pub mod key;
 
+pub use print::example_toml;
+pub use problem::{ConfigError, Origin, Problem};
+pub use setting::{Preset, Setting};
+pub use sources::{Merged, Sources};
 pub use stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
     MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig, WhenFull,
 };
+pub use table::{setting, settings};
+
+impl Config {
+    /// The defaults with some settings changed, by key: for tests and the laboratory. Reads neither the environment nor
+    /// a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`]: a key is unknown, or a value is wrong.
+    pub fn with(changes: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let mut sources = Sources::new().with_file(std::path::Path::new("/dev/null"));
+        for (key, value) in changes {
+            let Some(setting) = setting(key) else {
+                let unknown = Problem::new(Origin::Default, key, "is an unknown key");
+                return Err(ConfigError::Invalid(vec![unknown]));
+            };
+            sources = sources.with_flag(setting.key, vec![(*value).to_owned()]);
+        }
+        sources.merge()?.config()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::sources::Sources;
 use crate::domain::LaneMap;
 
 /// The whole configuration; only the command line and the composition root see it.
@@ -23,6 +24,8 @@ pub struct Config {
     pub uplink: UplinkConfig,
     /// Metrics, health and status.
     pub admin: AdminConfig,
+    /// What it was merged from, so that it can be merged again on SIGHUP.
+    pub sources: Sources,
 }
 
 /// Who this gateway is and how it runs.
@@ -36,6 +39,8 @@ pub struct NodeConfig {
     pub stop_deadline: Duration,
     /// Threads of the asynchronous runtime.
     pub worker_threads: usize,
+    /// Where the addresses that were bound are written, as JSON, once the gateway is ready.
+    pub bound_file: Option<PathBuf>,
 }
 
 /// Form of the log lines.
@@ -109,8 +114,11 @@ impl fmt::Debug for Secret {
 pub struct AuthConfig {
     /// The method.
     pub method: AuthMethod,
-    /// The gateway's key for [`AuthMethod::Hmac`]; at least 16 bytes.
+    /// The gateway's key for [`AuthMethod::Hmac`]; at least 16 bytes. The settings may leave it open:
+    /// [`super::key::settle`] finds it before a stage sees it.
     pub key: Option<Secret>,
+    /// The file that holds the key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Classes and payload limits.

@@ -68,11 +68,7 @@ impl<R: Settle> Ingest<R> {
     ) -> Self {
         Self {
             catalogue: ArcSwap::from_pointee(Catalogue::new(classes)),
-            limits: Limits {
-                readings_per_payload_max: config.readings_per_payload_max,
-                reading_bytes_max: config.reading_bytes_max,
-                skew_max: config.skew_max,
-            },
+            limits: Limits::from(config),
             spool,
             clock,
             metrics: IngestMetrics::new(),
@@ -83,6 +79,12 @@ impl<R: Settle> Ingest<R> {
     /// Puts other classes in force; publishes under way finish with those they started with.
     pub fn replace_classes(&self, classes: Arc<Classes>) {
         self.catalogue.store(Arc::new(Catalogue::new(classes)));
+    }
+
+    /// How many classes are in force.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.catalogue.load().classes.len()
     }
 
     /// Readings taken since the start, for the status line.

@@ -269,7 +269,9 @@ fn check_property(property: &PropertyOptions, kind: &FieldKind) -> Result<(), Ru
         })?;
     }
     match (property.min, property.max) {
-        (Some(min), Some(max)) if !(min <= max) => Err(Rule::Range { min, max }),
+        (Some(min), Some(max)) if min > max || min.is_nan() || max.is_nan() => {
+            Err(Rule::Range { min, max })
+        }
         _ => Ok(()),
     }
 }

@@ -235,6 +235,10 @@ impl<'a> Sheet<'a> {
     }
 
     #[inline]
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "the value of a boolean field"
+    )]
     pub(super) fn put_bool(&mut self, slot: &Slot, value: bool) {
         self.put(slot).push(u8::from(value));
     }

@@ -231,6 +231,11 @@ pub(super) struct GapNote {
 }
 
 impl GapNote {
+    /// Whether more dropped readings may be added to it.
+    pub(super) fn may_grow(&self) -> bool {
+        self.reason == GapReason::Capacity && self.counted && !self.sealed
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut payload = Vec::with_capacity(1 + self.detail.len());
         payload.push(self.reason.code());

@@ -84,7 +84,12 @@ impl Tail {
         let tail = &mut self.lanes[lane];
         tail.bytes += cost(&fresh);
         tail.entries.push_back(fresh);
-        while self.bytes() > self.bytes_max && self.lanes[self.fullest()].pop() {}
+        while self.bytes() > self.bytes_max {
+            let fullest = self.fullest();
+            if !self.lanes[fullest].pop() {
+                break;
+            }
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -96,20 +101,18 @@ impl Tail {
         fullest.map_or(Lane::Telemetry, |(lane, _)| lane)
     }
 
-    /// Lets go of what lies below a sequence.
-    pub(super) fn forget_below(&mut self, lane: Lane, low: Sequence) {
+    /// Lets go of what lies wholly within a range.
+    pub(super) fn forget_within(&mut self, lane: Lane, range: SequenceRange) {
         let tail = &mut self.lanes[lane];
-        while tail.entries.front().is_some_and(|entry| entry.range.next <= low) {
+        let within = |entry: &Fresh| range.first <= entry.range.first && entry.range.next <= range.next;
+        while tail.entries.front().is_some_and(within) {
             tail.pop();
         }
-    }
-
-    /// Lets go of whatever touches a range.
-    pub(super) fn forget(&mut self, lane: Lane, range: SequenceRange) {
-        let tail = &mut self.lanes[lane];
-        tail.entries
-            .retain(|entry| entry.range.next <= range.first || range.next <= entry.range.first);
-        tail.bytes = tail.entries.iter().map(cost).sum();
+        let reaches = |entry: &Fresh| entry.range.first < range.next && range.first >= entry.range.next;
+        if tail.entries.front().is_some_and(reaches) {
+            tail.entries.retain(|entry| !within(entry));
+            tail.bytes = tail.entries.iter().map(cost).sum();
+        }
     }
 
     pub(super) fn holds(&self, lane: Lane, sequence: Sequence) -> bool {
@@ -174,7 +177,7 @@ mod tests {
         assert_eq!(firsts(&found), [(12, 15), (15, 18)]);
         assert_eq!(found[0].bytes.len(), 9);
         assert!(tail.read(Lane::Bulk, SequenceRange::new(Sequence(9), Sequence(18)), 1000).is_empty());
-        tail.forget_below(Lane::Bulk, Sequence(15));
+        tail.forget_within(Lane::Bulk, SequenceRange::new(Sequence(3), Sequence(16)));
         assert!(!tail.holds(Lane::Bulk, Sequence(14)) && tail.holds(Lane::Bulk, Sequence(15)));
     }
 

@@ -71,6 +71,11 @@ impl Batch {
         self.changes.push((key, None));
     }
 
+    /// Adds another batch's changes behind its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.changes.append(&mut other.changes);
+    }
+
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -250,8 +255,12 @@ impl Store {
     /// # Errors
     /// The disk fails.
     pub fn drop_files(&self, range: Range<Key>) -> Result<(), StoreError> {
+        // RocksDB takes the end as part of the range.
+        let Some(last) = before(range.end).filter(|last| *last >= range.start) else {
+            return Ok(());
+        };
         self.db
-            .delete_file_in_range(range.start, range.end)
+            .delete_file_in_range(range.start, last)
             .map_err(|error| self.fault(&error))
     }
 
@@ -269,6 +278,19 @@ impl Store {
     pub fn flush(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|error| self.fault(&error))
     }
+}
+
+/// The key right before another.
+fn before(key: Key) -> Option<Key> {
+    let mut before = key;
+    for byte in before.iter_mut().rev() {
+        let (less, borrowed) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrowed {
+            return Some(before);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

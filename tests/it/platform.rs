@@ -1,10 +1,12 @@
 //! The reference platform in the test's own process.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}, sync::Arc};
+use std::{net::SocketAddr, path::{Path, PathBuf}};
 
+use prost::Message as _;
 use sensegate::{
     harness::platform::{self, PlatformConfig, RunningPlatform, query::StoredData},
     normalise::{Classes, render},
+    proto::platform::Reading,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -55,15 +57,16 @@ impl Platform {
         assert_eq!(handle.snapshot().readings, readings);
     }
 
-    /// A device's stored readings, in sequence, rendered under their class.
+    /// A device's stored readings, in sequence, as the canonical JSON that gives them again.
     pub fn readings_of(&self, device: &str) -> Vec<Value> {
-        let classes = Arc::new(Classes::embedded().unwrap());
+        let classes = Classes::embedded().unwrap();
         let mut found = Vec::new();
         StoredData::open(&self.dir)
             .unwrap()
             .readings(|stored| {
                 if stored.device == device.as_bytes() {
-                    found.push(render::reading(&classes, stored.reading));
+                    let reading = Reading::decode(stored.reading).unwrap();
+                    found.push(render::canonical(classes.get(&reading.class_id).unwrap(), &reading).unwrap());
                 }
             })
             .unwrap();

@@ -3,6 +3,7 @@
 mod catalogue;
 mod class_dir;
 mod json;
+mod refusals;
 mod protobuf;
 mod round_trip;
 

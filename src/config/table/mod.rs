@@ -1,0 +1,68 @@
+//! The settings table: every setting of the daemon, once. Flags, environment variables, TOML keys, `--print-config` and
+//! docs/configuration.md are made from it; a setting that is not here does not exist.
+
+mod delivery;
+mod node;
+mod queue;
+mod reception;
+
+use std::net::SocketAddr;
+
+use super::setting::{Preset, Setting, Shape};
+
+const TABLES: [&[Setting]; 4] = [
+    node::SETTINGS,
+    reception::SETTINGS,
+    queue::SETTINGS,
+    delivery::SETTINGS,
+];
+
+/// All settings, in the order of the reference.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    TABLES.into_iter().flatten()
+}
+
+/// The setting of a key.
+#[must_use]
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    settings().find(|setting| setting.key == key)
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+fn narrow_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn narrow_u32(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn narrow_u16(n: u64) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_error| {
+        "is no address with a port, for example 0.0.0.0:1883 or [::]:1883".to_owned()
+    })
+}
+
+fn addresses(items: &[String]) -> Result<Vec<SocketAddr>, (String, String)> {
+    let mut found = Vec::with_capacity(items.len());
+    for item in items {
+        let one = address(item).map_err(|what| (item.clone(), what))?;
+        if found.contains(&one) && one.port() != 0 {
+            return Err((item.clone(), "stands there twice".to_owned()));
+        }
+        found.push(one);
+    }
+    Ok(found)
+}

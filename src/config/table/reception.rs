@@ -1,0 +1,265 @@
+//! Settings of reception: the MQTT listeners, who may connect, and what a payload may be.
+
+use std::path::PathBuf;
+
+use super::{
+    DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, addresses, narrow_u16, narrow_u32,
+    narrow_usize,
+};
+use crate::config::{
+    key::check_key,
+    stages::{AuthMethod, Secret},
+};
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "mqtt.listen",
+        flag: "mqtt-listen",
+        default: Preset::Text("0.0.0.0:1883"),
+        help: "Address to take MQTT 3.1.1 and 5 on, TCP; repeatable.",
+        reason: "MQTT's registered port, on every IPv4 interface: devices come from outside the node.",
+        shape: Shape::List {
+            named: "ADDRESS",
+            set: |config, items| {
+                if items.is_empty() {
+                    return Err((String::new(), "is no address: at least one is needed".to_owned()));
+                }
+                config.mqtt.listen = addresses(items)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "mqtt.connections_max",
+        flag: "mqtt-connections-max",
+        default: Preset::Text("100000"),
+        help: "Most connections at once; beyond, new ones are closed. The limit of open files bounds it too.",
+        reason: "At 2.5 KiB each 250 MB; a district of a million devices raises it together with LimitNOFILE.",
+        shape: Shape::Count {
+            min: 1,
+            max: 10_000_000,
+            set: |config, n| config.mqtt.connections_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "mqtt.connections_per_address_max",
+        flag: "mqtt-connections-per-address-max",
+        default: Preset::Text("100000"),
+        help: "Most connections at once from one source address.",
+        reason: "As many as in all: whole districts stand behind one address of a carrier's NAT. Lower it where that is not so.",
+        shape: Shape::Count {
+            min: 1,
+            max: 10_000_000,
+            set: |config, n| config.mqtt.connections_per_address_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "mqtt.packet_bytes_max",
+        flag: "mqtt-packet-bytes-max",
+        default: Preset::Text("1MiB"),
+        help: "Largest packet taken; told to MQTT 5 clients. A larger one ends the connection.",
+        reason: "A payload of 5 properties has 130 bytes; 1 MiB takes a concentrator's array of thousands.",
+        shape: Shape::Size {
+            min: KIB,
+            max: 256 * MIB,
+            set: |config, n| config.mqtt.packet_bytes_max = narrow_u32(n),
+        },
+    },
+    Setting {
+        key: "mqtt.receive_max",
+        flag: "mqtt-receive-max",
+        default: Preset::Text("64"),
+        help: "Most QoS 1 and 2 publishes of one client that await acknowledgement; told to MQTT 5 clients.",
+        reason: "A window of 10 already reaches full throughput; 64 leaves room for a long round trip.",
+        shape: Shape::Count {
+            min: 1,
+            max: 65_535,
+            set: |config, n| config.mqtt.receive_max = narrow_u16(n),
+        },
+    },
+    Setting {
+        key: "mqtt.topic_alias_max",
+        flag: "mqtt-topic-alias-max",
+        default: Preset::Text("8"),
+        help: "Highest topic alias that a client may use; told to MQTT 5 clients. 0: none.",
+        reason: "A device has two topics of its own; aliases cost memory per connection.",
+        shape: Shape::Count {
+            min: 0,
+            max: 65_535,
+            set: |config, n| config.mqtt.topic_alias_max = narrow_u16(n),
+        },
+    },
+    Setting {
+        key: "mqtt.keep_alive_max",
+        flag: "mqtt-keep-alive-max",
+        default: Preset::Text("20m"),
+        help: "Longest keep-alive granted; longer or absent ones are replaced (MQTT 5) or enforced (3.1.1).",
+        reason: "Carriers' NAT forgets idle connections within 5 to 30 minutes: a dead one must not be kept much longer.",
+        shape: Shape::Duration {
+            min_ms: 10 * SECOND,
+            max_ms: 65_535 * SECOND,
+            set: |config, d| config.mqtt.keep_alive_max = d,
+        },
+    },
+    Setting {
+        key: "mqtt.connect_deadline",
+        flag: "mqtt-connect-deadline",
+        default: Preset::Text("10s"),
+        help: "How long a connection may take to send its CONNECT.",
+        reason: "A narrow-band modem needs seconds; who needs more is no client.",
+        shape: Shape::Duration {
+            min_ms: 100,
+            max_ms: 10 * MINUTE,
+            set: |config, d| config.mqtt.connect_deadline = d,
+        },
+    },
+    Setting {
+        key: "mqtt.stall_deadline",
+        flag: "mqtt-stall-deadline",
+        default: Preset::Text("30s"),
+        help: "How long a started packet may take to arrive, and a client to read what it is sent.",
+        reason: "Bounds the buffers that slow senders and slow readers hold.",
+        shape: Shape::Duration {
+            min_ms: SECOND,
+            max_ms: HOUR,
+            set: |config, d| config.mqtt.stall_deadline = d,
+        },
+    },
+    Setting {
+        key: "mqtt.subscriptions_max",
+        flag: "mqtt-subscriptions-max",
+        default: Preset::Text("16"),
+        help: "Most subscriptions of one session.",
+        reason: "A device hears its own commands only: one filter, some spellings of it.",
+        shape: Shape::Count {
+            min: 1,
+            max: 65_536,
+            set: |config, n| config.mqtt.subscriptions_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "mqtt.session_expiry_max",
+        flag: "mqtt-session-expiry-max",
+        default: Preset::Text("1h"),
+        help: "Longest session expiry granted to a client that goes away.",
+        reason: "A session keeps packet ids of unfinished QoS 2 exchanges; after an hour a device starts afresh.",
+        shape: Shape::Duration {
+            min_ms: 0,
+            max_ms: 30 * DAY,
+            set: |config, d| config.mqtt.session_expiry_max = d,
+        },
+    },
+    Setting {
+        key: "mqtt.sessions_away_max",
+        flag: "mqtt-sessions-away-max",
+        default: Preset::Text("100000"),
+        help: "Most sessions kept for clients that are away; beyond, the ones longest away go.",
+        reason: "As many as connections: a whole network may drop at once and return.",
+        shape: Shape::Count {
+            min: 0,
+            max: 10_000_000,
+            set: |config, n| config.mqtt.sessions_away_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "auth.method",
+        flag: "auth",
+        default: Preset::Text("hmac"),
+        help: "How devices prove who they are: `hmac` (username `class/device`, password = hex HMAC-SHA256 of the username under \
+               the gateway's key), or `anonymous` (no proof: the identity is what the topic says; for laboratories).",
+        reason: "Needs no database for 22 million devices; anonymous must be asked for.",
+        shape: Shape::Choice {
+            of: &["hmac", "anonymous"],
+            set: |config, word| {
+                config.auth.method =
+                    if word == "anonymous" { AuthMethod::Anonymous } else { AuthMethod::Hmac };
+            },
+        },
+    },
+    Setting {
+        key: "auth.key_file",
+        flag: "auth-key-file",
+        default: Preset::Unset,
+        help: "File that holds the gateway's key for `hmac`, at least 16 bytes; a trailing line break does not count. Without it: \
+               systemd's credential `auth.key`, then `auth.key` in the data directory, which the first start makes at random (mode 0600).",
+        reason: "No key can be guessed; a first start must work all the same.",
+        shape: Shape::Text {
+            named: "FILE",
+            set: |config, text| {
+                config.auth.key_file = Some(path(text)?);
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "auth.key",
+        flag: "",
+        default: Preset::Unset,
+        help: "The gateway's key itself, at least 16 bytes; not both this and `auth.key_file` from the same source.",
+        reason: "Never a flag: anyone on the node could read it in the process list.",
+        shape: Shape::Secret {
+            set: |config, text| {
+                check_key(text.as_bytes())?;
+                config.auth.key = Some(Secret(text.as_bytes().to_vec()));
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "normalise.class_dir",
+        flag: "class-dir",
+        default: Preset::Unset,
+        help: "Folder of further .proto files with device classes, beside the embedded ones. Read again on SIGHUP.",
+        reason: "The 226 classes of the city's catalogue are embedded.",
+        shape: Shape::Text {
+            named: "DIR",
+            set: |config, text| {
+                config.normalise.class_dir = Some(path(text)?);
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "normalise.readings_per_payload_max",
+        flag: "readings-per-payload-max",
+        default: Preset::Text("1024"),
+        help: "Most readings in one payload; a longer array goes to quarantine.",
+        reason: "As many as a block holds: one payload never takes more than one block's worth.",
+        shape: Shape::Count {
+            min: 1,
+            max: 65_536,
+            set: |config, n| config.normalise.readings_per_payload_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "normalise.reading_bytes_max",
+        flag: "reading-bytes-max",
+        default: Preset::Text("64KiB"),
+        help: "Largest encoded reading; a larger one goes to quarantine.",
+        reason: "The largest class of the catalogue encodes to under 1 KiB; the rest is room for unknown members.",
+        shape: Shape::Size {
+            min: KIB,
+            max: MIB,
+            set: |config, n| config.normalise.reading_bytes_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "normalise.skew_max",
+        flag: "skew-max",
+        default: Preset::Text("5m"),
+        help: "Largest difference between a device's clock and the gateway's that is not flagged. Times are never rewritten.",
+        reason: "Devices that keep time at all stay within minutes; beyond, the clock is wrong or the reading was held back.",
+        shape: Shape::Duration {
+            min_ms: SECOND,
+            max_ms: 365 * DAY,
+            set: |config, d| config.normalise.skew_max = d,
+        },
+    },
+];
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("is no path".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
