@@ -1,7 +1,6 @@
 //! The lab: simulated devices, the reference platform, load and faults: what the gateway is tested, measured and shown
 //! with. Never in the daemon.
 
-pub mod platform;
 pub mod client;
 pub mod series;
 pub mod devices;

@@ -192,6 +192,13 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// Goes on with a slot that was acknowledged, unless the load is over.
+    fn send_more(&mut self, (link, slot): (usize, usize), out: &mut Vec<u8>, now: Instant) {
+        if !matches!(self.phase, Phase::Draining { .. }) {
+            self.send(link, slot, out, now);
+        }
+    }
+
     /// Appends the next publish of a connection's slot.
     fn send(&mut self, link: usize, slot: usize, out: &mut Vec<u8>, now: Instant) {
         self.renew_time(now);
@@ -304,10 +311,7 @@ impl Driver for Load<'_> {
             Inbound::Ack { kind: AckKind::PubAck, packet_id, code } => {
                 let slot = usize::from(packet_id).saturating_sub(1);
                 self.settled((link, slot), code, now);
-                match self.phase {
-                    Phase::Draining { .. } => {}
-                    _ => self.send(link, slot, out, now),
-                }
+                self.send_more((link, slot), out, now);
             }
             _ => {}
         }
