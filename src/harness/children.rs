@@ -115,11 +115,7 @@ impl Process {
     pub fn check(&mut self) -> Result<(), ChildError> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(ChildError::Ended {
-                name: self.name,
-                status,
-                log: self.log.clone(),
-            }),
+            Ok(Some(status)) => Err(self.ended(status)),
             Err(source) => Err(self.io(source)),
         }
     }
@@ -144,20 +140,21 @@ impl Process {
         }
         let by = Instant::now() + STOP_DEADLINE;
         while Instant::now() < by {
-            if let Some(status) = self.child.try_wait().map_err(|e| self.io(e))? {
-                return if status.success() {
-                    Ok(())
-                } else {
-                    Err(ChildError::Ended {
-                        name: self.name,
-                        status,
-                        log: self.log.clone(),
-                    })
-                };
+            match self.child.try_wait().map_err(|e| self.io(e))? {
+                None => std::thread::sleep(LOOK_EVERY),
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(self.ended(status)),
             }
-            std::thread::sleep(LOOK_EVERY);
         }
         Err(self.late("stopped", STOP_DEADLINE))
+    }
+
+    fn ended(&self, status: ExitStatus) -> ChildError {
+        ChildError::Ended {
+            name: self.name,
+            status,
+            log: self.log.clone(),
+        }
     }
 
     fn late(&self, wanted: &'static str, limit: Duration) -> ChildError {
@@ -414,19 +411,8 @@ fn first_line(process: &mut Process) -> Result<String, ChildError> {
             .map_err(|source| process.io(source))?;
     }
     if text.is_empty() {
-        process.stop_status()?;
+        let status = process.child.wait().map_err(|e| process.io(e))?;
+        return Err(process.ended(status));
     }
     Ok(text)
-}
-
-impl Process {
-    /// Its end, waited for.
-    fn stop_status(&mut self) -> Result<(), ChildError> {
-        let status = self.child.wait().map_err(|e| self.io(e))?;
-        Err(ChildError::Ended {
-            name: self.name,
-            status,
-            log: self.log.clone(),
-        })
-    }
 }

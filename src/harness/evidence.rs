@@ -11,7 +11,7 @@ use super::{
     devices::Roster,
     model::{Audit, Model, Verdict},
     platform::{Catalogue, StoreError, query::StoredData},
-    scrape::{ScrapeError, get},
+    scrape::{Unanswered, get},
 };
 use crate::{
     normalise::{ClassError, Classes, render},
@@ -20,10 +20,10 @@ use crate::{
 
 /// Why the platform's evidence cannot be had.
 #[derive(Debug, Error)]
-pub enum EvidenceError {
+pub enum Unreadable {
     /// Its live view cannot be read.
     #[error(transparent)]
-    Scrape(#[from] ScrapeError),
+    Scrape(#[from] Unanswered),
     /// Its live view is none.
     #[error("the platform's live view: {0}")]
     Json(#[from] serde_json::Error),
@@ -48,7 +48,7 @@ impl LiveView {
     ///
     /// # Errors
     /// It does not answer, or with something else.
-    pub fn of(admin: SocketAddr) -> Result<Self, EvidenceError> {
+    pub fn of(admin: SocketAddr) -> Result<Self, Unreadable> {
         Ok(serde_json::from_str(&get(admin, "/snapshot")?)?)
     }
 }
@@ -57,11 +57,12 @@ impl LiveView {
 ///
 /// # Errors
 /// The data cannot be read.
-pub fn audit(data_dir: &Path, roster: &Roster, model: &Model) -> Result<Verdict, EvidenceError> {
+pub fn audit(data_dir: &Path, roster: &Roster, model: &Model) -> Result<Verdict, Unreadable> {
     let mut audit = Audit::new(roster, model);
-    let text = |bytes| String::from_utf8_lossy(bytes);
     StoredData::open(data_dir)?.readings(|stored| {
-        audit.stored(&text(stored.class), &text(stored.device), stored.observed_at_ns);
+        let class = String::from_utf8_lossy(stored.class);
+        let device = String::from_utf8_lossy(stored.device);
+        audit.stored(&class, &device, stored.observed_at_ns);
     })?;
     Ok(audit.close())
 }

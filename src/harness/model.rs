@@ -245,19 +245,13 @@ impl<'a> Audit<'a> {
     #[must_use]
     pub fn close(mut self) -> Verdict {
         self.verdict.acknowledged = self.model.acknowledged_count();
-        for ((member, promised), stored) in self
-            .roster
-            .members
-            .iter()
-            .zip(&self.model.devices)
-            .zip(&self.stored)
-        {
+        let devices = self.model.devices.iter().zip(&self.stored);
+        for (member, (promised, stored)) in self.roster.members.iter().zip(devices) {
+            let class = self.roster.class_of(member);
             for serial in promised.acked.missing_from(stored) {
+                let example = || format!("missing: {class}/{} reading {serial}", member.device);
                 self.verdict.missing += 1;
-                self.verdict.example(|| {
-                    let class = self.roster.class_of(member);
-                    format!("missing: {class}/{} reading {serial}", member.device)
-                });
+                self.verdict.example(example);
             }
         }
         self.verdict

@@ -41,7 +41,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// Why a gateway could not be asked.
 #[derive(Debug, Error)]
-pub enum ScrapeError {
+pub enum Unanswered {
     /// The connection.
     #[error("asking {address}{path}: {source}")]
     Io {
@@ -68,8 +68,8 @@ pub enum ScrapeError {
 ///
 /// # Errors
 /// No connection, no answer in time, or a status other than 200.
-pub fn get(address: SocketAddr, path: &str) -> Result<String, ScrapeError> {
-    let answer = ask(address, path).map_err(|source| ScrapeError::Io {
+pub fn get(address: SocketAddr, path: &str) -> Result<String, Unanswered> {
+    let answer = ask(address, path).map_err(|source| Unanswered::Io {
         address,
         path: path.to_owned(),
         source,
@@ -77,7 +77,7 @@ pub fn get(address: SocketAddr, path: &str) -> Result<String, ScrapeError> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
-        return Err(ScrapeError::Status {
+        return Err(Unanswered::Status {
             address,
             path: path.to_owned(),
             status: status.to_owned(),
@@ -117,7 +117,7 @@ impl Samples {
     ///
     /// # Errors
     /// It cannot be asked.
-    pub fn of(admin: SocketAddr) -> Result<Self, ScrapeError> {
+    pub fn of(admin: SocketAddr) -> Result<Self, Unanswered> {
         Ok(Self::parse(&get(admin, "/metrics")?))
     }
 

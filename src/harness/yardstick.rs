@@ -91,10 +91,9 @@ impl Server {
                 polled => polled?,
             }
             for event in &events {
-                if event.token() == LISTENER {
-                    round.accept(&self.listener, poll.registry());
-                } else {
-                    round.read(event.token().0);
+                match event.token() {
+                    LISTENER => round.accept(&self.listener, poll.registry()),
+                    Token(place) => round.read(place),
                 }
             }
             if !round.group.is_empty() {
@@ -199,16 +198,9 @@ impl Peer {
                 joined.extend_from_slice(fresh);
                 &joined[..]
             };
-            loop {
-                match remaining_length(rest) {
-                    Ok(Some((remaining, header))) if rest.len() >= header + remaining => {
-                        let (frame, after) = rest.split_at(header + remaining);
-                        self.packet(frame, header, group, served);
-                        rest = after;
-                    }
-                    Ok(_) => break,
-                    Err(_) => return false,
-                }
+            while let Some((frame, header)) = whole(rest) {
+                rest = rest.get(frame.len()..).unwrap_or_default();
+                self.packet(frame, header, group, served);
             }
             self.partial = rest.to_vec();
             if read < scratch.len() {
@@ -258,4 +250,10 @@ impl Peer {
         let properties = if self.v5 { 1 + usize::from(*rest.get(2)?) } else { 0 };
         Some((id, rest.get(2 + properties..)?))
     }
+}
+
+/// The first packet, if it is all there, and the length of its fixed header. What is no MQTT never becomes whole.
+fn whole(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let (remaining, header) = remaining_length(bytes).ok()??;
+    Some((bytes.get(..header + remaining)?, header))
 }

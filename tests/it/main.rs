@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod delivery;
+mod demo;
 mod device;
 mod path;
 mod platform;

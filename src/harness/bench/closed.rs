@@ -25,7 +25,7 @@ use crate::{
 /// The class of the load: telemetry with five numbers.
 pub const CLASS: &str = "utility_tunnel_env";
 /// A payload; `###` are digits that change, `T` the time in Unix milliseconds.
-const PAYLOAD: &str = "{\"oxygen\":20.1###,\"methane\":1.2###,\"hydrogen_sulfide\":2.3###,\
+pub(super) const PAYLOAD: &str = "{\"oxygen\":20.1###,\"methane\":1.2###,\"hydrogen_sulfide\":2.3###,\
     \"temperature\":18.4###,\"humidity\":61.5###,\"observed_at\":TTTTTTTTTTTTT}";
 const DIGIT_GROUPS: usize = 5;
 const GREETING_MAX: usize = 256;
@@ -192,6 +192,13 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// Goes on with a slot that was acknowledged, unless the load is over.
+    fn send_more(&mut self, (link, slot): (usize, usize), out: &mut Vec<u8>, now: Instant) {
+        if !matches!(self.phase, Phase::Draining { .. }) {
+            self.send(link, slot, out, now);
+        }
+    }
+
     /// Appends the next publish of a connection's slot.
     fn send(&mut self, link: usize, slot: usize, out: &mut Vec<u8>, now: Instant) {
         self.renew_time(now);
@@ -217,6 +224,19 @@ impl<'a> Load<'a> {
             *at = now;
         }
         self.in_flight += 1;
+    }
+
+    fn settled(&mut self, (link, slot): (usize, usize), code: u8, now: Instant) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let refused = u64::from(code >= 0x80);
+        self.rejected += refused;
+        self.acknowledged_in_all += 1 - refused;
+        self.acknowledged += 1 - refused;
+        if let Phase::Measuring { .. } = self.phase
+            && let Some(at) = self.sent_at.get(link * self.plan.window + slot)
+        {
+            self.latency.record(now.saturating_duration_since(*at));
+        }
     }
 
     fn renew_time(&mut self, now: Instant) {
@@ -247,10 +267,11 @@ impl<'a> Load<'a> {
 
     fn fill_windows(&mut self, links: &mut Links, now: Instant) {
         for link in 0..self.plan.connections {
+            let Some(out) = links.queue(link) else {
+                continue;
+            };
             for slot in 0..self.plan.window {
-                if let Some(out) = links.queue(link) {
-                    self.send(link, slot, out, now);
-                }
+                self.send(link, slot, out, now);
             }
         }
     }
@@ -289,21 +310,8 @@ impl Driver for Load<'_> {
             Inbound::ConnAck { .. } => self.up += 1,
             Inbound::Ack { kind: AckKind::PubAck, packet_id, code } => {
                 let slot = usize::from(packet_id).saturating_sub(1);
-                self.in_flight = self.in_flight.saturating_sub(1);
-                if code >= 0x80 {
-                    self.rejected += 1;
-                } else {
-                    self.acknowledged_in_all += 1;
-                    self.acknowledged += 1;
-                }
-                if let Phase::Measuring { .. } = self.phase
-                    && let Some(at) = self.sent_at.get(link * self.plan.window + slot)
-                {
-                    self.latency.record(now.saturating_duration_since(*at));
-                }
-                if !matches!(self.phase, Phase::Draining { .. }) {
-                    self.send(link, slot, out, now);
-                }
+                self.settled((link, slot), code, now);
+                self.send_more((link, slot), out, now);
             }
             _ => {}
         }

@@ -24,9 +24,6 @@ use crate::harness::{
 const GREETING_MAX: usize = 256;
 /// Own addresses 127.0.0.1 … to connect from: 28,000 ports each.
 const SOURCES: u8 = 8;
-/// Pause before the idle time is measured: what connecting left to do is done.
-const SETTLE: Duration = Duration::from_secs(3);
-
 /// An idle load.
 #[derive(Debug, Clone)]
 pub struct Idle {
@@ -38,6 +35,8 @@ pub struct Idle {
     pub connections: usize,
     /// Key of the devices.
     pub key: Vec<u8>,
+    /// Pause before the idle time is measured: what connecting left to do is done.
+    pub settle: Duration,
     /// How long the idle processor time is measured.
     pub measured: Duration,
 }
@@ -160,27 +159,29 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
+    fn subscribe(&self, links: &mut Links) {
+        for (link, (_, packet)) in self.packets.iter().enumerate() {
+            if let Some(out) = links.queue(link) {
+                out.extend_from_slice(packet);
+            }
+        }
+    }
+
     fn step(&mut self, links: &mut Links, now: Instant) -> io::Result<()> {
         let cpu = || Cpu::of(self.plan.process_id);
         match self.phase {
             Phase::Connecting => {
-                if self.began.is_none() {
-                    self.began = Some((now, cpu()?));
-                }
+                let before = cpu()?;
+                let (since, before) = *self.began.get_or_insert((now, before));
                 self.open_more(links)?;
                 if self.up == self.plan.connections {
-                    let (since, before) = self.began.unwrap_or((now, Cpu::default()));
                     self.connecting = (now - since, Cpu::of(self.plan.process_id)?.since(before));
-                    for (link, (_, packet)) in self.packets.iter().enumerate() {
-                        if let Some(out) = links.queue(link) {
-                            out.extend_from_slice(packet);
-                        }
-                    }
+                    self.subscribe(links);
                     self.phase = Phase::Subscribing;
                 }
             }
             Phase::Subscribing if self.subscribed == self.plan.connections => {
-                let until = now + SETTLE;
+                let until = now + self.plan.settle;
                 self.phase = Phase::Settling { until };
             }
             Phase::Settling { until } if now >= until => {

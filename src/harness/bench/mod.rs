@@ -13,7 +13,7 @@ pub use idle::Idle;
 pub use machine::Machine;
 pub use process::{Cpu, resident_bytes};
 pub use report::markdown;
-pub use suite::{BenchError, BenchOptions, Results, run};
+pub use suite::{Broken, Script, Results, run};
 
 /// `count` by `by`; 0 if that is nothing.
 fn ratio(count: u64, by: f64) -> f64 {
@@ -21,3 +21,6 @@ fn ratio(count: u64, by: f64) -> f64 {
     let count = count as f64;
     if by > 0.0 { count / by } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use super::{
     closed::{self, CLASS, payload_bytes},
     idle,
     machine::Machine,
-    suite::{BenchOptions, GatewayRun, Results, SCENARIOS},
+    suite::{Script, GatewayRun, Results, SCENARIOS},
 };
 
 /// The whole report.
@@ -14,7 +14,7 @@ use super::{
 /// # Errors
 /// None in practice: text is written to memory.
 pub fn markdown(
-    options: &BenchOptions,
+    options: &Script,
     machine: &Machine,
     results: &Results,
 ) -> Result<String, fmt::Error> {

@@ -19,9 +19,9 @@ use super::{
 use crate::harness::{
     children::{Binaries, ChildError, Gateway, GatewaySpec, Platform, PlatformSpec, Yardstick},
     demo::device_key,
-    evidence::{EvidenceError, LiveView},
+    evidence::{Unreadable, LiveView},
     proxy::Proxy,
-    scrape::{LedgerView, Samples, ScrapeError, names},
+    scrape::{LedgerView, Samples, Unanswered, names},
 };
 
 /// How long the platform may take to receive the rest after a load.
@@ -32,7 +32,7 @@ pub(super) const SCENARIOS: [(usize, usize); 2] = [(2000, 1), (200, 10)];
 
 /// How the benchmark runs.
 #[derive(Debug, Clone)]
-pub struct BenchOptions {
+pub struct Script {
     /// The binaries; of a release build if the figures are to say something.
     pub binaries: Binaries,
     /// Data lies below this; on the disk that is to be measured.
@@ -49,7 +49,7 @@ pub struct BenchOptions {
 
 /// Why a benchmark did not come to its end.
 #[derive(Debug, Error)]
-pub enum BenchError {
+pub enum Broken {
     /// A child process.
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -58,10 +58,10 @@ pub enum BenchError {
     Io(#[from] io::Error),
     /// The gateway's metrics.
     #[error(transparent)]
-    Scrape(#[from] ScrapeError),
+    Scrape(#[from] Unanswered),
     /// The platform's live view.
     #[error(transparent)]
-    Evidence(#[from] EvidenceError),
+    Evidence(#[from] Unreadable),
     /// The limit of open files.
     #[error("raising the limit of open files: {0}")]
     Limit(rustix::io::Errno),
@@ -109,7 +109,7 @@ pub struct Results {
 ///
 /// # Errors
 /// Something does not start, a load breaks, readings are lost.
-pub fn run(options: &BenchOptions, progress: &mut dyn Write) -> Result<Results, BenchError> {
+pub fn run(options: &Script, progress: &mut dyn Write) -> Result<Results, Broken> {
     raise_open_files()?;
     let mut results = Results::default();
     for scenario in SCENARIOS {
@@ -150,20 +150,20 @@ fn tell(
 }
 
 /// Children inherit the limit.
-fn raise_open_files() -> Result<(), BenchError> {
+fn raise_open_files() -> Result<(), Broken> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         ..limit
     };
-    setrlimit(Resource::Nofile, raised).map_err(BenchError::Limit)
+    setrlimit(Resource::Nofile, raised).map_err(Broken::Limit)
 }
 
 fn started(
-    options: &BenchOptions,
+    options: &Script,
     dir: &Path,
     through: Option<&dyn Fn(std::net::SocketAddr) -> io::Result<std::net::SocketAddr>>,
-) -> Result<(Gateway, Platform, Vec<u8>), BenchError> {
+) -> Result<(Gateway, Platform, Vec<u8>), Broken> {
     let key = device_key();
     let platform = Platform::start(
         &options.binaries,
@@ -189,11 +189,11 @@ fn started(
 }
 
 fn against_gateway(
-    options: &BenchOptions,
+    options: &Script,
     dir: &Path,
     (connections, window): (usize, usize),
     through: Option<&dyn Fn(std::net::SocketAddr) -> io::Result<std::net::SocketAddr>>,
-) -> Result<GatewayRun, BenchError> {
+) -> Result<GatewayRun, Broken> {
     let (mut gateway, mut platform, key) = started(options, dir, through)?;
     let load = Closed {
         server: gateway.mqtt,
@@ -227,7 +227,7 @@ fn drained(
     gateway: &Gateway,
     platform: &Platform,
     acknowledged: u64,
-) -> Result<(u64, Duration), BenchError> {
+) -> Result<(u64, Duration), Broken> {
     let since = Instant::now();
     loop {
         let stored = LiveView::of(platform.admin)?.readings;
@@ -236,7 +236,7 @@ fn drained(
         }
         if since.elapsed() >= DRAIN_DEADLINE {
             let ledger = Box::new(LedgerView::of(&Samples::of(gateway.admin)?));
-            return Err(BenchError::Lost {
+            return Err(Broken::Lost {
                 acknowledged,
                 stored,
                 ledger,
@@ -247,10 +247,10 @@ fn drained(
 }
 
 fn against_yardstick(
-    options: &BenchOptions,
+    options: &Script,
     dir: &Path,
     (connections, window): (usize, usize),
-) -> Result<closed::Outcome, BenchError> {
+) -> Result<closed::Outcome, Broken> {
     let mut yardstick = Yardstick::start(&options.binaries, dir)?;
     let load = Closed {
         server: yardstick.mqtt,
@@ -267,7 +267,7 @@ fn against_yardstick(
 }
 
 /// Bytes per reading between gateway and platform, counted by a proxy between them.
-fn wire(options: &BenchOptions, dir: &Path) -> Result<f64, BenchError> {
+fn wire(options: &Script, dir: &Path) -> Result<f64, Broken> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -285,15 +285,16 @@ fn wire(options: &BenchOptions, dir: &Path) -> Result<f64, BenchError> {
 }
 
 fn idle(
-    options: &BenchOptions,
+    options: &Script,
     dir: &Path,
     progress: &mut dyn Write,
-) -> Result<(idle::Outcome, idle::Outcome), BenchError> {
+) -> Result<(idle::Outcome, idle::Outcome), Broken> {
     let load = |server, process_id, key| Idle {
         server,
         process_id,
         connections: options.idle_connections,
         key,
+        settle: Duration::from_secs(3),
         measured: Duration::from_secs(10),
     };
     let (mut gateway, mut platform, key) = started(options, dir, None)?;

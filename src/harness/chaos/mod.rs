@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::{
     children::{Binaries, ChildError},
-    demo::{DemoError, city},
+    demo::{Failed, city},
     devices::{FleetError, Latency},
     evidence::audit,
     model::Verdict,
@@ -120,7 +120,7 @@ pub enum KillError {
     Fleet(#[from] FleetError),
     /// Setting up or the drain at the end.
     #[error(transparent)]
-    Demo(#[from] DemoError),
+    Demo(#[from] Failed),
     /// The proxy or its runtime.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -168,7 +168,7 @@ pub fn run(plan: &KillPlan, mut each: impl FnMut(&Round)) -> Result<Proof, KillE
         each(&round(&mut cast, &mut rng, (number, long))?);
     }
     let (end, ledger) = cast.finish()?;
-    let verdict = audit(&cast.platform_data(), &roster, &end.model).map_err(DemoError::Evidence)?;
+    let verdict = audit(&cast.platform_data(), &roster, &end.model).map_err(Failed::Evidence)?;
     if !verdict.holds() {
         return Err(KillError::Promise(Box::new(verdict)));
     }
@@ -234,7 +234,7 @@ fn balanced(cast: &Cast, (round, since): (u32, Instant)) -> Result<(LedgerView, 
     let mut looks = 0;
     loop {
         looks += 1;
-        let samples = Samples::of(cast.gateway.admin).map_err(DemoError::Scrape)?;
+        let samples = Samples::of(cast.gateway.admin).map_err(Failed::Scrape)?;
         let ledger = LedgerView::of(&samples);
         if ledger.balances() && ledger.total(|lane| lane.received) > 0 {
             return Ok((ledger, looks));

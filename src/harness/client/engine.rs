@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, event::Event};
 
 use super::{
-    link::{LinkStage, Links, would_block},
+    link::{Link, LinkStage, Links, would_block},
     wire::{Inbound, next_inbound},
 };
 
@@ -97,21 +97,7 @@ impl Engine {
                 Err(e) => return Err(e),
             }
             for event in &self.events {
-                let index = event.token().0;
-                let now = Instant::now();
-                let mut served = Ok(());
-                if event.is_writable() {
-                    served = self.links.get(index).map_or(Ok(()), |link| {
-                        link.flush().map_err(Lost::Broken)
-                    });
-                }
-                if served.is_ok() && (event.is_readable() || event.is_read_closed()) {
-                    served = serve(&mut self.links, &mut self.scratch, driver, (index, now));
-                }
-                if let Err(why) = served {
-                    self.links.close(index);
-                    driver.lost(index, why, now);
-                }
+                happened(event, &mut self.links, &mut self.scratch, driver);
             }
         }
     }
@@ -121,6 +107,24 @@ impl Engine {
             self.links.close(index);
             driver.lost(index, Lost::Broken(e), now);
         }
+    }
+}
+
+/// Serves one event; a connection that ends by it is closed and its driver told.
+fn happened<D: Driver>(event: &Event, links: &mut Links, scratch: &mut [u8], driver: &mut D) {
+    let index = event.token().0;
+    let now = Instant::now();
+    let mut served = Ok(());
+    if event.is_writable() {
+        let flushed = links.get(index).map_or(Ok(()), Link::flush);
+        served = flushed.map_err(Lost::Broken);
+    }
+    if served.is_ok() && (event.is_readable() || event.is_read_closed()) {
+        served = serve(links, scratch, driver, (index, now));
+    }
+    if let Err(why) = served {
+        links.close(index);
+        driver.lost(index, why, now);
     }
 }
 
@@ -156,11 +160,10 @@ fn serve<D: Driver>(
         let malformed = |e| Lost::Broken(io::Error::other(e));
         while let Some((packet, len)) = next_inbound(link.version, rest).map_err(malformed)? {
             rest = rest.get(len..).unwrap_or_default();
-            if let Inbound::ConnAck { code, .. } = packet {
-                if code != 0 {
-                    return Err(Lost::Refused(code));
-                }
-                link.stage = LinkStage::Up;
+            match packet {
+                Inbound::ConnAck { code: 0, .. } => link.stage = LinkStage::Up,
+                Inbound::ConnAck { code, .. } => return Err(Lost::Refused(code)),
+                _ => {}
             }
             driver.inbound(index, packet, &mut link.out, now);
         }

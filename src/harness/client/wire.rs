@@ -30,6 +30,7 @@ pub enum Version {
 }
 
 /// Quality of service of a publish.
+#[expect(clippy::enum_variant_names, reason = "the protocol's own names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Qos {
     /// At most once: no acknowledgement.

@@ -26,10 +26,10 @@ use super::{
         Fleet, FleetError, FleetOptions, Identities, Pace, Protocols, Roster, Unacknowledged,
         embedded,
     },
-    evidence::{EvidenceError, LiveView, audit},
+    evidence::{Unreadable, LiveView, audit},
     model::{Model, Verdict},
-    scrape::{LedgerView, Samples, ScrapeError},
-    series::{SeriesError, recorded},
+    scrape::{LedgerView, Samples, Unanswered},
+    series::{Damaged, recorded},
 };
 use crate::normalise::ClassError;
 pub use view::{Screen, View};
@@ -43,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How a demonstration runs.
 #[derive(Debug, Clone)]
-pub struct DemoOptions {
+pub struct Staging {
     /// The binaries.
     pub binaries: Binaries,
     /// Data and logs of everything lie below this.
@@ -62,7 +62,7 @@ pub struct DemoOptions {
 
 /// Why a demonstration failed.
 #[derive(Debug, Error)]
-pub enum DemoError {
+pub enum Failed {
     /// A child process.
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -74,13 +74,13 @@ pub enum DemoError {
     Class(#[from] ClassError),
     /// The recorded series.
     #[error(transparent)]
-    Series(#[from] SeriesError),
+    Series(#[from] Damaged),
     /// The gateway's metrics.
     #[error(transparent)]
-    Scrape(#[from] ScrapeError),
+    Scrape(#[from] Unanswered),
     /// The platform's evidence.
     #[error(transparent)]
-    Evidence(#[from] EvidenceError),
+    Evidence(#[from] Unreadable),
     /// Files or the terminal.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -102,7 +102,7 @@ pub enum DemoError {
 
 /// What a demonstration ends with.
 #[derive(Debug)]
-pub struct DemoEnd {
+pub struct Shown {
     /// The comparison of what was promised with what is stored.
     pub verdict: Verdict,
     /// The gateway's ledger at the end.
@@ -113,7 +113,7 @@ pub struct DemoEnd {
 ///
 /// # Errors
 /// The embedded classes or series are damaged.
-pub fn city(scale: f64) -> Result<Roster, DemoError> {
+pub fn city(scale: f64) -> Result<Roster, Failed> {
     let mut roster = Roster::of_city(embedded()?, scale, "510104-");
     roster.add_replays(recorded()?, "510104-");
     Ok(roster)
@@ -123,7 +123,7 @@ pub fn city(scale: f64) -> Result<Roster, DemoError> {
 ///
 /// # Errors
 /// Something does not start, or the promise is broken.
-pub fn run(options: &DemoOptions, stop: &AtomicBool, out: &mut dyn Write) -> Result<DemoEnd, DemoError> {
+pub fn run(options: &Staging, stop: &AtomicBool, out: &mut dyn Write) -> Result<Shown, Failed> {
     let roster = Arc::new(city(options.scale)?);
     let key = device_key();
     let platform_spec = PlatformSpec {
@@ -168,13 +168,13 @@ pub fn run(options: &DemoOptions, stop: &AtomicBool, out: &mut dyn Write) -> Res
     let verdict = audit(&platform_spec.data_dir(), &roster, &end.model)?;
     view::close(out, (&ledger, &verdict), &end.latency)?;
     if !verdict.holds() {
-        return Err(DemoError::Promise(Box::new(verdict)));
+        return Err(Failed::Promise(Box::new(verdict)));
     }
-    Ok(DemoEnd { verdict, ledger })
+    Ok(Shown { verdict, ledger })
 }
 
 fn fleet_options(
-    options: &DemoOptions,
+    options: &Staging,
     roster: &Roster,
     (gateway, key): (SocketAddr, Vec<u8>),
 ) -> FleetOptions {
@@ -208,7 +208,7 @@ pub fn device_key() -> Vec<u8> {
 ///
 /// # Errors
 /// It does not within the deadline.
-pub fn drained(gateway: &Gateway, platform: &Platform, model: &Model) -> Result<LedgerView, DemoError> {
+pub fn drained(gateway: &Gateway, platform: &Platform, model: &Model) -> Result<LedgerView, Failed> {
     let promised = model.acknowledged_count();
     let by = Instant::now() + DRAIN_DEADLINE;
     loop {
@@ -221,9 +221,9 @@ pub fn drained(gateway: &Gateway, platform: &Platform, model: &Model) -> Result<
         if Instant::now() >= by {
             let ledger = Box::new(ledger);
             return Err(if complete {
-                DemoError::Ledger(ledger)
+                Failed::Ledger(ledger)
             } else {
-                DemoError::NotDrained {
+                Failed::NotDrained {
                     limit: DRAIN_DEADLINE,
                     ledger,
                 }

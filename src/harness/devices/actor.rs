@@ -32,7 +32,7 @@ pub const AT_NOMINAL_SPEED: Pace = Pace {
 
 /// A device's state.
 #[derive(Debug)]
-pub struct Actor {
+pub(super) struct Actor {
     rng: SmallRng,
     values: Box<[f64]>,
     /// Number of its next reading.
@@ -44,7 +44,7 @@ pub struct Actor {
 impl Actor {
     /// The device at a place of the roster; the same seed gives the same values.
     #[must_use]
-    pub fn new(roster: &Roster, place: usize, seed: u64) -> Self {
+    pub(super) fn new(roster: &Roster, place: usize, seed: u64) -> Self {
         let mixed = seed ^ u64::try_from(place).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut rng = SmallRng::seed_from_u64(mixed);
         let role = roster.members.get(place).map(|member| &member.role);
@@ -74,12 +74,12 @@ impl Actor {
 
     /// Whether its payloads are protobuf.
     #[must_use]
-    pub const fn speaks_protobuf(&self) -> bool {
+    pub(super) const fn speaks_protobuf(&self) -> bool {
         self.protobuf
     }
 
     /// How long after the start its first reading is due: devices report at any moment of their interval.
-    pub fn first_due(&mut self, roster: &Roster, place: usize, pace: Pace) -> Option<Duration> {
+    pub(super) fn first_due(&mut self, roster: &Roster, place: usize, pace: Pace) -> Option<Duration> {
         let part = self.rng.random::<f64>();
         match roster.members.get(place)?.role {
             Role::Simulated(_) => {
@@ -92,7 +92,7 @@ impl Actor {
 
     /// Time from the reading just sent to the next; none if there is no next.
     #[must_use]
-    pub fn interval(&self, roster: &Roster, place: usize, pace: Pace) -> Option<Duration> {
+    pub(super) fn interval(&self, roster: &Roster, place: usize, pace: Pace) -> Option<Duration> {
         match &roster.members.get(place)?.role {
             Role::Simulated(_) if self.serial >= SERIALS_MAX => None,
             Role::Simulated(pattern) => {
@@ -110,7 +110,7 @@ impl Actor {
     }
 
     /// Makes the next reading: its serial, its payload appended to `out`. None if it has no more.
-    pub fn next_reading(
+    pub(super) fn next_reading(
         &mut self,
         roster: &Roster,
         place: usize,

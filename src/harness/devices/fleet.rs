@@ -417,7 +417,7 @@ impl Crew {
                     count.add(1);
                 }
             }
-            Settled::Rejected(_) => self.tally.rejected.add(1),
+            Settled::Rejected => self.tally.rejected.add(1),
             Settled::Nothing => {}
         }
     }
@@ -455,13 +455,13 @@ impl Driver for Crew {
                 packet_id,
                 code,
             } => {
-                if let Some(session) = self.sessions.get_mut(link) {
-                    let settled = session.settle(kind, (packet_id, code), out);
-                    if !session.waiting.is_empty() {
-                        self.roomy.push_back(link);
-                    }
-                    self.settled(settled, now);
-                }
+                let Some(session) = self.sessions.get_mut(link) else {
+                    return;
+                };
+                let settled = session.settle(kind, (packet_id, code), out);
+                let waiting = !session.waiting.is_empty();
+                self.roomy.extend(waiting.then_some(link));
+                self.settled(settled, now);
             }
             Inbound::Publish(packet_id) => {
                 self.tally.commands.add(1);

@@ -18,3 +18,6 @@ pub use pattern::{Pattern, Property, Shape};
 pub use roster::{Member, Role, Roster};
 pub use session::{Identities, Protocols, Unacknowledged, login};
 pub use tally::{Latency, Tally};
+
+#[cfg(test)]
+mod tests;

@@ -112,10 +112,7 @@ impl Pattern {
                     *value = (*value + step).clamp(*low, *high);
                 }
                 Shape::Counter { high, step, .. } => {
-                    *value += step * rng.random::<f64>();
-                    if *value > *high {
-                        *value = 0.0;
-                    }
+                    *value = (*value + step * rng.random::<f64>()) % *high;
                 }
                 Shape::Flag => *value = event(*value, 2, rng),
                 Shape::State(codes) => *value = event(*value, codes.len(), rng),

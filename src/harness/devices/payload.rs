@@ -14,7 +14,7 @@ use crate::proto::device::{Report, Sample};
 
 /// Which of a property's two names a device writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
+pub(super) enum Names {
     /// The proto names.
     Proto,
     /// The names of protobuf's JSON mapping.
@@ -22,7 +22,7 @@ pub enum Names {
 }
 
 /// Appends the JSON object of one reading. Its time is RFC 3339 text with nanoseconds at the offset of China.
-pub fn write_json(
+pub(super) fn write_json(
     pattern: &Pattern,
     values: &[f64],
     observed_at_ns: u64,
@@ -43,7 +43,7 @@ pub fn write_json(
 }
 
 /// Appends the JSON object of one property's value with its time, as a device that replays a series sends it.
-pub fn write_sample_json(property: &str, value: f64, observed_at_ns: u64, out: &mut Vec<u8>) {
+pub(super) fn write_sample_json(property: &str, value: f64, observed_at_ns: u64, out: &mut Vec<u8>) {
     put(
         out,
         format_args!("{{\"{property}\":{value:.4},\"observed_at\":\"{}\"}}", rfc3339(observed_at_ns)),
@@ -68,7 +68,7 @@ fn write_value(property: &Property, value: f64, out: &mut Vec<u8>) {
 
 /// A `sensegate.device.v1.Report` of one sample.
 #[must_use]
-pub fn report(pattern: &Pattern, values: &[f64], observed_at_ns: u64) -> Vec<u8> {
+pub(super) fn report(pattern: &Pattern, values: &[f64], observed_at_ns: u64) -> Vec<u8> {
     let mut message = Vec::new();
     for (property, value) in pattern.properties.iter().zip(values) {
         encode_property(property, *value, &mut message);

@@ -98,7 +98,7 @@ pub fn login(
 
 /// The password of a device: hex HMAC-SHA256 of its username under the gateway's key.
 #[must_use]
-pub fn password(username: &str, key: &[u8]) -> String {
+pub(super) fn password(username: &str, key: &[u8]) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return String::new();
     };
@@ -108,7 +108,7 @@ pub fn password(username: &str, key: &[u8]) -> String {
 
 /// A publish that awaits its acknowledgement.
 #[derive(Debug)]
-pub struct Flight {
+pub(super) struct Flight {
     /// Its packet id.
     pub packet_id: u16,
     /// The device that sent it.
@@ -124,18 +124,18 @@ pub struct Flight {
 
 /// What an acknowledgement means.
 #[derive(Debug)]
-pub enum Settled {
+pub(super) enum Settled {
     /// The reading is durable.
     Stored(Flight),
     /// The gateway did not take it.
-    Rejected(Flight),
+    Rejected,
     /// Nothing that was waited for.
     Nothing,
 }
 
 /// A connection's state.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     /// Readings in flight, oldest first.
     flights: VecDeque<Flight>,
     /// Devices that are due and wait for room.
@@ -152,7 +152,7 @@ pub struct Session {
 impl Session {
     /// A session that is down.
     #[must_use]
-    pub const fn new(window_max: usize) -> Self {
+    pub(super) const fn new(window_max: usize) -> Self {
         Self {
             flights: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -166,18 +166,18 @@ impl Session {
 
     /// Whether one more publish may leave.
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.up && self.flights.len() < self.window
     }
 
     /// Whether nothing awaits its acknowledgement.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty()
     }
 
     /// A packet id that is free. 1 is kept for SUBSCRIBE.
-    pub fn next_id(&mut self) -> u16 {
+    pub(super) fn next_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(2);
             let taken = |flight: &Flight| flight.packet_id == self.last_id;
@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// A publish left.
-    pub fn sent(
+    pub(super) fn sent(
         &mut self,
         (packet_id, device, serial): (u16, usize, u32),
         packet: Option<Box<[u8]>>,
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// CONNACK has come. Appends what is to be sent again; tells each reading that is.
-    pub fn welcome(
+    pub(super) fn welcome(
         &mut self,
         receive_max: u16,
         out: &mut Vec<u8>,
@@ -226,19 +226,21 @@ impl Session {
     }
 
     /// An acknowledgement has come.
-    pub fn settle(&mut self, kind: AckKind, (packet_id, code): (u16, u8), out: &mut Vec<u8>) -> Settled {
+    pub(super) fn settle(&mut self, kind: AckKind, (packet_id, code): (u16, u8), out: &mut Vec<u8>) -> Settled {
         let place = self.flights.iter().position(|f| f.packet_id == packet_id);
         let refused = code >= 0x80;
         if kind == AckKind::PubRec && !refused {
             // Whether we know the id or not: the gateway waits for its release.
             out.extend_from_slice(&pubrel(packet_id));
             let flight = place.and_then(|place| self.flights.get_mut(place));
-            return flight.map_or(Settled::Nothing, |flight| {
-                if std::mem::replace(&mut flight.released, true) {
-                    return Settled::Nothing;
-                }
-                flight.packet = None;
-                Settled::Stored(Flight { packet: None, ..*flight })
+            let Some(flight) = flight.filter(|flight| !flight.released) else {
+                return Settled::Nothing;
+            };
+            flight.released = true;
+            flight.packet = None;
+            return Settled::Stored(Flight {
+                packet: None,
+                ..*flight
             });
         }
         let Some(flight) = place.and_then(|place| self.flights.remove(place)) else {
@@ -246,13 +248,13 @@ impl Session {
         };
         match kind {
             _ if flight.released => Settled::Nothing,
-            _ if refused => Settled::Rejected(flight),
+            _ if refused => Settled::Rejected,
             _ => Settled::Stored(flight),
         }
     }
 
     /// The connection ended: what is in doubt now, and how long to wait before the next attempt.
-    pub fn ended(&mut self, rule: Unacknowledged, rng: &mut SmallRng) -> (Vec<Flight>, Duration) {
+    pub(super) fn ended(&mut self, rule: Unacknowledged, rng: &mut SmallRng) -> (Vec<Flight>, Duration) {
         self.up = false;
         let doubtful = match rule {
             Unacknowledged::LetGo => {
@@ -268,7 +270,7 @@ impl Session {
     }
 
     /// The readings still in flight, when the fleet ends.
-    pub fn abandon(&mut self) -> impl Iterator<Item = Flight> + '_ {
+    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Flight> + '_ {
         self.flights.drain(..).filter(|flight| !flight.released)
     }
 }

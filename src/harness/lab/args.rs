@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// The lab's commands.
 #[derive(Debug, Subcommand)]
-pub enum Task {
+pub(super) enum Task {
     /// Platform, gateway and devices of all classes on this machine, shown live; proves that nothing is lost
     Demo(Demo),
     /// Simulated devices of all classes, and replayed series, against a gateway
@@ -21,7 +21,7 @@ pub enum Task {
 
 /// `demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(super) struct Demo {
     /// Part of the nominal city's 22 million devices; each class has at least one
     #[arg(long, default_value_t = 0.00005)]
     pub scale: f64,
@@ -47,7 +47,7 @@ pub struct Demo {
 
 /// Versions that devices speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
+pub(super) enum Protocol {
     /// MQTT 3.1.1
     #[value(name = "3")]
     V3,
@@ -60,7 +60,7 @@ pub enum Protocol {
 
 /// `devices`.
 #[derive(Debug, Args)]
-pub struct Devices {
+pub(super) struct Devices {
     /// The gateway
     #[arg(long, default_value = "127.0.0.1:1883")]
     pub gateway: SocketAddr,
@@ -110,7 +110,7 @@ pub struct Devices {
 
 /// `bench`.
 #[derive(Debug, Args)]
-pub struct Bench {
+pub(super) struct Bench {
     /// Folder of the data, on the disk to be measured; default: one of its own
     #[arg(long)]
     pub dir: Option<PathBuf>,
@@ -133,7 +133,7 @@ pub struct Bench {
 
 /// `soak-kill`.
 #[derive(Debug, Args)]
-pub struct SoakKill {
+pub(super) struct SoakKill {
     /// Rounds
     #[arg(long, default_value_t = 50)]
     pub rounds: u32,
@@ -153,7 +153,7 @@ pub struct SoakKill {
 
 /// `yardstick`.
 #[derive(Debug, Args)]
-pub struct Yardstick {
+pub(super) struct Yardstick {
     /// Address to listen on; its first line of output is the one it bound
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,

@@ -7,7 +7,7 @@ mod devices;
 use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -20,10 +20,10 @@ use clap::{Command, FromArgMatches as _, Subcommand as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    bench::{self, BenchOptions, Machine},
+    bench::{self, Script, Machine},
     chaos::{self, KillPlan},
     children::Binaries,
-    demo::{self, DemoOptions},
+    demo::{self, Staging},
     devices::Pace,
     evidence::CityCatalogue,
     platform,
@@ -76,7 +76,7 @@ fn command() -> Command {
 fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo(args) => run_demo(args),
-        Task::Devices(args) => devices::run(&args, &interrupted()?),
+        Task::Devices(args) => devices::run(&args, &*interrupted()?),
         Task::Bench(args) => run_bench(args),
         Task::SoakKill(args) => run_soak_kill(args),
         Task::Yardstick(args) => run_yardstick(&args),
@@ -97,11 +97,10 @@ fn run_query(args: &clap::ArgMatches) -> anyhow::Result<()> {
 }
 
 fn run_demo(args: args::Demo) -> anyhow::Result<()> {
-    let own = args.dir.is_none();
-    let dir = args.dir.map_or_else(|| demo::own_dir("demo"), Ok)?;
-    let options = DemoOptions {
+    let folder = Folder::of(args.dir, "demo")?;
+    let options = Staging {
         binaries: Binaries::beside_this()?,
-        dir: dir.clone(),
+        dir: folder.path.clone(),
         scale: args.scale,
         rate: args.rate,
         pace: Pace {
@@ -113,22 +112,20 @@ fn run_demo(args: args::Demo) -> anyhow::Result<()> {
     };
     let stop = interrupted()?;
     let ended = demo::run(&options, &stop, &mut io::stdout());
-    tidied(ended.map(drop).map_err(Into::into), own, &dir)
+    folder.close(ended.map(drop).map_err(Into::into))
 }
 
 fn run_bench(args: args::Bench) -> anyhow::Result<()> {
-    let own = args.dir.is_none();
-    let dir = args.dir.map_or_else(|| demo::own_dir("bench"), Ok)?;
-    fs::create_dir_all(&dir)?;
-    let options = BenchOptions {
+    let folder = Folder::of(args.dir, "bench")?;
+    let options = Script {
         binaries: Binaries::beside_this()?,
-        dir: dir.clone(),
+        dir: folder.path.clone(),
         runs: args.runs,
         warm_up: args.warm_up,
         measured: args.measured,
         idle_connections: args.idle_connections,
     };
-    let machine = Machine::describe(&dir)?;
+    let machine = Machine::describe(&folder.path)?;
     let results = if args.markdown {
         bench::run(&options, &mut io::sink())
     } else {
@@ -139,15 +136,14 @@ fn run_bench(args: args::Bench) -> anyhow::Result<()> {
         writeln!(io::stdout(), "{text}")?;
         Ok(())
     });
-    tidied(ended, own, &dir)
+    folder.close(ended)
 }
 
 fn run_soak_kill(args: args::SoakKill) -> anyhow::Result<()> {
-    let own = args.dir.is_none();
-    let dir = args.dir.map_or_else(|| demo::own_dir("soak-kill"), Ok)?;
+    let folder = Folder::of(args.dir, "soak-kill")?;
     let plan = KillPlan {
         binaries: Binaries::beside_this()?,
-        dir: dir.clone(),
+        dir: folder.path.clone(),
         rounds: args.rounds,
         seed: args.seed.unwrap_or_else(rand::random),
         rate: args.rate,
@@ -163,7 +159,7 @@ fn run_soak_kill(args: args::SoakKill) -> anyhow::Result<()> {
         writeln!(out, "{}{}", proof.ledger, proof.verdict)?;
         Ok(())
     });
-    tidied(ended, own, &dir)
+    folder.close(ended)
 }
 
 fn run_yardstick(args: &args::Yardstick) -> anyhow::Result<()> {
@@ -174,12 +170,38 @@ fn run_yardstick(args: &args::Yardstick) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the folder of a run that made its own and ended well; says where it lies otherwise.
-fn tidied(ended: anyhow::Result<()>, own: bool, dir: &Path) -> anyhow::Result<()> {
-    match ended {
-        Ok(()) if own => Ok(fs::remove_dir_all(dir)?),
-        Ok(()) => Ok(()),
-        Err(e) => Err(e.context(format!("data and logs are kept in {}", PathBuf::from(dir).display()))),
+/// The folder of a run.
+struct Folder {
+    path: PathBuf,
+    ownership: Ownership,
+}
+
+enum Ownership {
+    /// Asked for by name: it stays.
+    Given,
+    /// Made for this run: it goes at a good end.
+    Own,
+}
+
+impl Folder {
+    fn of(given: Option<PathBuf>, what: &str) -> io::Result<Self> {
+        let (path, ownership) = match given {
+            Some(path) => (path, Ownership::Given),
+            None => (demo::own_dir(what)?, Ownership::Own),
+        };
+        fs::create_dir_all(&path)?;
+        Ok(Self { path, ownership })
+    }
+
+    /// The run is over: tidies up, or says where to look.
+    fn close(self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        match (ended, self.ownership) {
+            (Ok(()), Ownership::Own) => Ok(fs::remove_dir_all(self.path)?),
+            (Ok(()), Ownership::Given) => Ok(()),
+            (Err(e), _) => {
+                Err(e.context(format!("data and logs are kept in {}", self.path.display())))
+            }
+        }
     }
 }
 

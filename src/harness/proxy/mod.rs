@@ -26,6 +26,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use pipe::{Allowance, End, pump};
 
+/// Whether bytes and connections pass at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// They do.
+    #[default]
+    Passing,
+    /// Nothing passes, though connections stay: a silent network.
+    Stalled,
+    /// New connections are taken and reset at once.
+    Refusing,
+}
+
 /// What is wrong with the network just now; as [`Default`] nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Faults {
@@ -33,10 +45,8 @@ pub struct Faults {
     pub delay: Duration,
     /// Bytes a second, each way and connection; none: as fast as it goes.
     pub bytes_per_s: Option<u32>,
-    /// Nothing passes, though connections stay: a silent network.
-    pub stalled: bool,
-    /// New connections are taken and reset at once.
-    pub refusing: bool,
+    /// What is wrong beyond slowness.
+    pub mode: Mode,
     /// Connections made from now on break off once so many bytes have passed, both ways together.
     pub break_after_bytes: Option<u64>,
 }
@@ -149,7 +159,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tasks: TaskTracker) 
             continue;
         };
         shared.accepted.fetch_add(1, Ordering::Relaxed);
-        if shared.faults.borrow().refusing {
+        if shared.faults.borrow().mode == Mode::Refusing {
             reset(&client);
             continue;
         }

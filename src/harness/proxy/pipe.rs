@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{Mode, Shared};
 
 /// Chunks on their way in one direction: bounds what a delayed connection holds.
 const QUEUE: usize = 256;
@@ -79,7 +79,7 @@ where
 {
     let mut faults = shared.faults.subscribe();
     loop {
-        if faults.wait_for(|faults| !faults.stalled).await.is_err() {
+        if faults.wait_for(|faults| faults.mode != Mode::Stalled).await.is_err() {
             return End::Broken;
         }
         let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
@@ -107,7 +107,7 @@ where
     let mut faults = shared.faults.subscribe();
     while let Some((due, chunk)) = arrived.recv().await {
         tokio::time::sleep_until(due).await;
-        if faults.wait_for(|faults| !faults.stalled).await.is_err() {
+        if faults.wait_for(|faults| faults.mode != Mode::Stalled).await.is_err() {
             return End::Broken;
         }
         let wanted = u64::try_from(chunk.len()).unwrap_or(u64::MAX);

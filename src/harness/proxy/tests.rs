@@ -88,7 +88,7 @@ async fn a_cut_resets_what_exists_and_takes_new_ones() {
 
 #[tokio::test]
 async fn a_stalled_connection_lives_and_goes_on() {
-    let (proxy, mut client) = through(Faults { stalled: true, ..Faults::default() }).await;
+    let (proxy, mut client) = through(Faults { mode: Mode::Stalled, ..Faults::default() }).await;
     let silent = tokio::time::timeout(Duration::from_millis(50), ping(&mut client)).await;
     assert!(silent.is_err());
     proxy.set_faults(Faults::default());
@@ -99,9 +99,11 @@ async fn a_stalled_connection_lives_and_goes_on() {
 
 #[tokio::test]
 async fn a_refusing_proxy_resets_and_a_new_upstream_takes_over() {
-    let (proxy, _) = through(Faults { refusing: true, ..Faults::default() }).await;
-    let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
-    assert!(ping(&mut refused).await.is_err());
+    let proxy = Proxy::start(echo().await).await.unwrap();
+    proxy.set_faults(Faults { mode: Mode::Refusing, ..Faults::default() });
+    if let Ok(mut refused) = TcpStream::connect(proxy.address()).await {
+        assert!(ping(&mut refused).await.is_err());
+    }
     proxy.set_faults(Faults::default());
     proxy.set_upstream(echo().await);
     let mut taken = TcpStream::connect(proxy.address()).await.unwrap();

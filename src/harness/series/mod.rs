@@ -12,7 +12,7 @@ const M3_PER_H: f64 = 3.6;
 
 /// Why an embedded series cannot be replayed.
 #[derive(Debug, Error)]
-pub enum SeriesError {
+pub enum Damaged {
     /// A line is no record of two columns.
     #[error("series {series}: {source}")]
     Csv {
@@ -61,11 +61,11 @@ pub struct Series {
 ///
 /// # Errors
 /// An embedded file is damaged.
-pub fn recorded() -> Result<Vec<Series>, SeriesError> {
+pub fn recorded() -> Result<Vec<Series>, Damaged> {
     Ok(vec![water_flow()?, sf_temps()?])
 }
 
-fn water_flow() -> Result<Series, SeriesError> {
+fn water_flow() -> Result<Series, Damaged> {
     let series = "water_flow";
     let samples = records(series, WATER_FLOW, |time, value| {
         Some((time.parse::<Timestamp>().ok()?, value * M3_PER_H))
@@ -78,9 +78,9 @@ fn water_flow() -> Result<Series, SeriesError> {
     })
 }
 
-fn sf_temps() -> Result<Series, SeriesError> {
+fn sf_temps() -> Result<Series, Damaged> {
     let series = "sf_temps";
-    let zone = TimeZone::get("America/Los_Angeles").or(Err(SeriesError::Value {
+    let zone = TimeZone::get("America/Los_Angeles").or(Err(Damaged::Value {
         series,
         record: 0,
         text: "America/Los_Angeles".to_owned(),
@@ -105,22 +105,22 @@ fn records(
     bytes: &[u8],
     convert: impl Fn(&str, f64) -> Option<(Timestamp, f64)>,
     [time_column, value_column]: [usize; 2],
-) -> Result<Vec<Sample>, SeriesError> {
+) -> Result<Vec<Sample>, Damaged> {
     let mut samples = Vec::new();
     for (row, record) in csv::Reader::from_reader(bytes).records().enumerate() {
-        let record = record.map_err(|source| SeriesError::Csv { series, source })?;
-        let fault = |wanted, text: &str| SeriesError::Value {
+        let record = record.map_err(|source| Damaged::Csv { series, source })?;
+        let fault = |wanted, text: &str| Damaged::Value {
             series,
             record: row + 1,
             text: text.to_owned(),
             wanted,
         };
         let text = record.get(value_column).unwrap_or_default();
-        let value: f64 = text.parse().or(Err(fault("number", text)))?;
+        let value: f64 = text.parse().ok().ok_or_else(|| fault("number", text))?;
         let time = record.get(time_column).unwrap_or_default();
         let (at, value) = convert(time, value).ok_or_else(|| fault("time", time))?;
         let observed_at_ns =
-            u64::try_from(at.as_nanosecond()).or(Err(fault("time after 1970", time)))?;
+            u64::try_from(at.as_nanosecond()).ok().ok_or_else(|| fault("time after 1970", time))?;
         samples.push(Sample {
             observed_at_ns,
             value,
@@ -154,9 +154,9 @@ mod tests {
         let series = sf_temps().unwrap();
         assert_eq!(series.samples.len(), 8759);
         assert_eq!(find(&series, "2010-01-01T08:00:00Z"), Some(8.778));
-        // 14 March: 01:00 PST, then 04:00 PDT (the 02:00 that does not exist and 03:00 are absent).
+        // 14 March: 01:00 PST, then a 02:00 that the clocks there never showed (it is 03:00 PDT), then 04:00 PDT.
         assert_eq!(find(&series, "2010-03-14T09:00:00Z"), Some(10.722));
-        assert_eq!(find(&series, "2010-03-14T10:00:00Z"), None);
+        assert_eq!(find(&series, "2010-03-14T10:00:00Z"), Some(10.444));
         assert_eq!(find(&series, "2010-03-14T11:00:00Z"), Some(9.944));
         // 7 November: 01:00 PDT, then 02:00 PST two hours later.
         assert_eq!(find(&series, "2010-11-07T08:00:00Z"), Some(12.167));
