@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use thiserror::Error;
 
 /// Longest class or device id, bytes: long enough for a GB/T 28181 id, a VIN, an IMEI or a UUID with a prefix.
-pub const ID_BYTES_MAX: usize = 128;
+pub(super) const ID_BYTES_MAX: usize = 128;
 
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

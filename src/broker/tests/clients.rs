@@ -1,7 +1,5 @@
 //! A client library that others use, in both versions, through a whole round.
-
-use ::rumqttc as library;
-use library::{Event, Packet, v5 as library5};
+use rumqttc::{Event, Packet, v5 as library5};
 
 use super::*;
 use crate::domain::Outcome;
@@ -9,11 +7,11 @@ use crate::domain::Outcome;
 #[tokio::test]
 async fn a_3_1_1_library_publishes_at_every_qos_and_hears_its_messages() {
     let mut rig = Rig::start();
-    let mut options = library::MqttOptions::new("lib3", "127.0.0.1", rig.address.port());
+    let mut options = rumqttc::MqttOptions::new("lib3", "127.0.0.1", rig.address.port());
     options.set_credentials(DEVICE, token());
-    let (client, mut events) = library::AsyncClient::new(options, 10);
-    client.subscribe(DOWN, library::QoS::AtLeastOnce).await.unwrap();
-    use library::QoS as Quality;
+    let (client, mut events) = rumqttc::AsyncClient::new(options, 10);
+    client.subscribe(DOWN, rumqttc::QoS::AtLeastOnce).await.unwrap();
+    use rumqttc::QoS as Quality;
     for quality in [Quality::AtMostOnce, Quality::AtLeastOnce, Quality::ExactlyOnce] {
         client.publish(UP, quality, false, "{}").await.unwrap();
     }
