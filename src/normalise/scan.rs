@@ -1,5 +1,9 @@
 //! A single pass over JSON text (RFC 8259), on behalf of a reader that knows what it wants next. Nothing is built:
 //! what is wanted is lent from the text, the rest is checked and stepped over. Nesting costs a bit, not a stack frame.
+//!
+//! Our own, because a reading wants what `serde_json` hides behind its visitors: a number by its text (`1e999`, `2.0` and
+//! 2^63 for an integer field), a member's raw text, the byte of a fault and a depth without recursion, in one pass.
+//! Held against `serde_json` by a property test; benches/normalise.rs has the price beside it.
 
 use std::borrow::Cow;
 
