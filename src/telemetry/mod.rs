@@ -8,5 +8,6 @@ mod process;
 pub mod logging;
 
 pub use exporter::{Exporter, ExporterError, exposition};
+pub use logging::refilter;
 pub use metric::{Kind, Metric, describe};
 pub use process::{METRICS, raise_open_files};
