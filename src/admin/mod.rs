@@ -20,6 +20,10 @@ use crate::{supervise::TaskResult, telemetry::Exporter};
 
 /// Why there are no admin pages.
 #[derive(Debug, Error)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "each stage has an error by its name"
+)]
 pub enum AdminError {
     /// The address cannot be bound.
     #[error("admin.listen: {address}: {source}")]
@@ -76,16 +80,7 @@ impl Admin {
         exporter: Exporter,
         token: CancellationToken,
     ) -> TaskResult {
-        let upkeep = {
-            let exporter = exporter.clone();
-            async move {
-                let mut ticks = tokio::time::interval(Exporter::upkeep_interval());
-                loop {
-                    ticks.tick().await;
-                    exporter.upkeep();
-                }
-            }
-        };
+        let upkeep = upkeep(exporter.clone());
         let routes = routes::routes(status, exporter);
         let serve = axum::serve(guard::Guard::new(self.listener), routes);
         // Pages are short and their connections end by themselves: there is nothing to drain.
@@ -95,6 +90,15 @@ impl Admin {
             () = token.cancelled() => {}
         }
         Ok(())
+    }
+}
+
+/// Empties histograms into their buckets, for ever.
+async fn upkeep(exporter: Exporter) {
+    let mut ticks = tokio::time::interval(Exporter::upkeep_interval());
+    loop {
+        ticks.tick().await;
+        exporter.upkeep();
     }
 }
 

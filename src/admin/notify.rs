@@ -1,4 +1,4 @@
-//! systemd's notifications (sd_notify(3)): a datagram of `NAME=value` lines to the socket that systemd names. Without
+//! systemd's notifications (`sd_notify`, section 3 of the manual): a datagram of `NAME=value` lines to the socket that systemd names. Without
 //! one, every call does nothing. The watchdog is fed only while every task runs: a gateway that is alive but dead is
 //! restarted.
 
@@ -77,7 +77,10 @@ impl Notifier {
     /// A reload has begun; [`Notifier::ready`] ends it.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
+        let micros = now
+            .tv_sec
+            .saturating_mul(1_000_000)
+            .saturating_add(now.tv_nsec / 1_000);
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
@@ -96,12 +99,18 @@ impl Notifier {
     ///
     /// # Errors
     /// None so far; the signature is a task's.
-    pub async fn beat<S: Status>(self: Arc<Self>, status: Arc<S>, token: CancellationToken) -> TaskResult {
+    pub async fn beat<S: Status>(
+        self: Arc<Self>,
+        status: Arc<S>,
+        token: CancellationToken,
+    ) -> TaskResult {
         if self.socket.is_none() {
             token.cancelled().await;
             return Ok(());
         }
-        let period = self.watchdog.map_or(BEAT, |watchdog| (watchdog / 2).min(BEAT));
+        let period = self
+            .watchdog
+            .map_or(BEAT, |watchdog| (watchdog / 2).min(BEAT));
         let mut ticks = interval(period.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last: Option<(Instant, u64)> = None;

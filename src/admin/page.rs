@@ -71,7 +71,11 @@ fn lanes(out: &mut String, report: &Report) -> fmt::Result {
             lane.quarantined,
             lane.suppressed,
             dropped(lane),
-            if lane.balances { "<td class=\"good\">yes</td>" } else { "<td class=\"bad\">NO</td>" },
+            if lane.balances {
+                "<td class=\"good\">yes</td>"
+            } else {
+                "<td class=\"bad\">NO</td>"
+            },
             lane.bytes,
             lane.bytes_max,
             span(lane.oldest_age_s),

@@ -34,7 +34,11 @@ pub(super) fn routes<S: Status>(status: Arc<S>, exporter: Exporter) -> Router {
         .route("/readyz", get(readiness))
         .fallback(async || answer(StatusCode::NOT_FOUND, TEXT, "no such page\n".to_owned()))
         .method_not_allowed_fallback(async || {
-            answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n".to_owned())
+            answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                TEXT,
+                "only GET\n".to_owned(),
+            )
         })
         .with_state(Arc::new(Sight { status, exporter }))
 }
@@ -56,7 +60,11 @@ async fn readiness<S: Status>(State(sight): State<Arc<Sight<S>>>) -> Response {
 async fn status_json<S: Status>(State(sight): State<Arc<Sight<S>>>) -> Response {
     match serde_json::to_string_pretty(&sight.status.report()) {
         Ok(text) => answer(StatusCode::OK, JSON, text + "\n"),
-        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+        Err(error) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
     }
 }
 
@@ -68,7 +76,11 @@ fn verdict(good: &str, faults: &[String]) -> Response {
     if faults.is_empty() {
         answer(StatusCode::OK, TEXT, format!("{good}\n"))
     } else {
-        answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, faults.join("\n") + "\n")
+        answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            faults.join("\n") + "\n",
+        )
     }
 }
 
@@ -80,7 +92,10 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::X_FRAME_OPTIONS, "DENY")
-        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'")
+        .header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        )
         .body(Body::from(body))
         .unwrap_or_default()
 }

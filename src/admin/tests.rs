@@ -23,7 +23,9 @@ struct Fake {
 impl Status for Fake {
     fn dead(&self) -> Vec<String> {
         let dead = self.dead.load(Ordering::SeqCst);
-        dead.then(|| "task uplink is gone".to_owned()).into_iter().collect()
+        dead.then(|| "task uplink is gone".to_owned())
+            .into_iter()
+            .collect()
     }
 
     fn unready(&self) -> Vec<String> {
@@ -40,7 +42,10 @@ impl Status for Fake {
                 spooled: 2,
                 quarantined: 0,
                 suppressed: 0,
-                dropped: vec![DropReport { reason: "capacity", readings: 1 }],
+                dropped: vec![DropReport {
+                    reason: "capacity",
+                    readings: 1,
+                }],
                 balances: true,
                 bytes: 200,
                 bytes_max: 1000,
@@ -83,27 +88,43 @@ async fn a_dead_task_is_unhealthy_and_an_unwritable_spool_only_unready() {
     let (address, _token) = started(&status).await;
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
-    status.unready.lock().unwrap().push("spool: disk is full".to_owned());
+    status
+        .unready
+        .lock()
+        .unwrap()
+        .push("spool: disk is full".to_owned());
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     let unready = get(address, "/readyz").await;
-    assert!(unready.starts_with("HTTP/1.1 503") && unready.contains("disk is full"), "{unready}");
+    assert!(
+        unready.starts_with("HTTP/1.1 503") && unready.contains("disk is full"),
+        "{unready}"
+    );
     status.dead.store(true, Ordering::SeqCst);
     let dead = get(address, "/healthz").await;
-    assert!(dead.starts_with("HTTP/1.1 503") && dead.contains("task uplink is gone"), "{dead}");
+    assert!(
+        dead.starts_with("HTTP/1.1 503") && dead.contains("task uplink is gone"),
+        "{dead}"
+    );
 }
 
 #[tokio::test]
 async fn the_pages_show_the_ledger_and_close_their_connections() {
     let (address, _token) = started(&Arc::default()).await;
     let page = get(address, "/").await;
-    assert!(page.contains("gw-&lt;1&gt;") && page.contains("1 capacity"), "{page}");
+    assert!(
+        page.contains("gw-&lt;1&gt;") && page.contains("1 capacity"),
+        "{page}"
+    );
     assert!(page.contains("1 min 15 s"), "{page}");
     let json = get(address, "/status.json").await;
     let (_, body) = json.split_once("\r\n\r\n").unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["lanes"][0]["lane"], "alarm");
     let metrics = get(address, "/metrics").await;
-    assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
+    assert!(
+        metrics.contains("content-type: text/plain; version=0.0.4"),
+        "{metrics}"
+    );
     assert!(get(address, "/nothing").await.starts_with("HTTP/1.1 404"));
 }
 
@@ -113,10 +134,10 @@ async fn a_request_without_end_is_cut() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
     let endless = [b'x'; 4096];
-    let cut = async {
-        while stream.write_all(&endless).await.is_ok() {}
-    };
-    tokio::time::timeout(Duration::from_secs(30), cut).await.unwrap();
+    let cut = async { while stream.write_all(&endless).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(30), cut)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -124,7 +145,10 @@ async fn a_port_in_use_is_said_in_one_line_with_its_key() {
     let first = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let error = Admin::bind(first.address()).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with(&format!("admin.listen: {}: ", first.address())), "{text}");
+    assert!(
+        text.starts_with(&format!("admin.listen: {}: ", first.address())),
+        "{text}"
+    );
     assert_eq!(error.exit_code(), 69);
 }
 
@@ -145,8 +169,11 @@ async fn systemd_hears_all_and_the_watchdog_starves_when_a_task_dies() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let notifier = Arc::new(Notifier::to(path.as_os_str(), Some(Duration::from_millis(20))).unwrap());
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let notifier =
+        Arc::new(Notifier::to(path.as_os_str(), Some(Duration::from_millis(20))).unwrap());
     notifier.ready();
     assert!(heard(&socket, "READY=1"));
     notifier.reloading();
@@ -157,13 +184,20 @@ async fn systemd_hears_all_and_the_watchdog_starves_when_a_task_dies() {
     tokio_util::task::TaskTracker::new().spawn(task);
     assert!(heard(&socket, "WATCHDOG=1"));
     status.dead.store(true, Ordering::SeqCst);
-    assert!(heard(&socket, "STATUS=0 readings/s, 0 connections, backlog 2; task uplink is gone"));
+    assert!(heard(
+        &socket,
+        "STATUS=0 readings/s, 0 connections, backlog 2; task uplink is gone"
+    ));
     // From the line that knows of the death on, no datagram feeds the watchdog.
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
     assert!(!heard_within(&socket, "WATCHDOG=1", 5));
     token.cancel();
     notifier.stopping();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     assert!(heard(&socket, "STOPPING=1"));
 }
 

@@ -2,16 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{
-    sources::Sources,
-    stages::{
-        AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-        LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
-    },
+use super::stages::{
+    AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
 };
 use crate::domain::LaneMap;
 
-pub(super) fn blank(sources: Sources) -> Config {
+pub(super) fn blank() -> Config {
     Config {
         node: NodeConfig {
             gateway_id: String::new(),
@@ -53,7 +50,6 @@ pub(super) fn blank(sources: Sources) -> Config {
         },
         uplink: uplink(),
         admin: AdminConfig { listen: None },
-        sources,
     }
 }
 

@@ -91,14 +91,15 @@ pub(super) fn check(config: &Config, settled: &[Settled], problems: &mut Vec<Pro
             problems.push(too_large(small, large, relation.why));
         }
     }
-    if let (Some(key), Some(file)) = (
-        find(settled, "auth.key"),
-        find(settled, "auth.key_file"),
-    ) && key.value == Value::Secret
+    if let (Some(key), Some(file)) = (find(settled, "auth.key"), find(settled, "auth.key_file"))
+        && key.value == Value::Secret
         && file.value != Value::Unset
         && key.origin.rank() == file.origin.rank()
     {
-        let what = format!("auth.key_file is set too ({}): give one of them", file.origin);
+        let what = format!(
+            "auth.key_file is set too ({}): give one of them",
+            file.origin
+        );
         problems.push(Problem::new(key.origin.clone(), "auth.key", what));
     }
     if let (Some(admin), Some(listen)) = (
@@ -157,7 +158,10 @@ pub(super) fn warn(config: &Config, settled: &[Settled], warnings: &mut Vec<Prob
     if let Some(listen) = config.admin.listen
         && !listen.ip().is_loopback()
     {
-        let what = format!("{:?} can be reached from outside, without authentication", listen.to_string());
+        let what = format!(
+            "{:?} can be reached from outside, without authentication",
+            listen.to_string()
+        );
         warnings.push(Problem::new(origin("admin.listen"), "admin.listen", what));
     }
 }

@@ -68,7 +68,11 @@ impl Reader<'_> {
             (true, _) => self.problem(at, key, format!("is a section: write [{key}]")),
             (false, DeValue::Table(_)) => {
                 let sections = settings().map(Setting::section);
-                self.problem(at, key, format!("is an unknown section{}", hint(key, sections)));
+                self.problem(
+                    at,
+                    key,
+                    format!("is an unknown section{}", hint(key, sections)),
+                );
             }
             (false, _) => {
                 let keys = settings().map(|setting| setting.key);
@@ -91,9 +95,10 @@ impl Reader<'_> {
                     DeValue::String(text) => Some(text.to_string()),
                     _ => None,
                 });
-                texts
-                    .collect::<Option<_>>()
-                    .map_or(Raw::Other("an array with other things than texts"), Raw::Many)
+                texts.collect::<Option<_>>().map_or(
+                    Raw::Other("an array with other things than texts"),
+                    Raw::Many,
+                )
             }
         };
         let line = self.line(at);
@@ -139,7 +144,11 @@ fn distance(a: &str, b: &str) -> usize {
         for ((y, pair), left_of) in b.iter().zip(row.windows(2)).zip(0..) {
             let &[diagonal, above] = pair else { continue };
             let left: usize = next.get::<usize>(left_of).copied().unwrap_or_default();
-            next.push((diagonal + usize::from(x != *y)).min(above + 1).min(left + 1));
+            next.push(
+                (diagonal + usize::from(x != *y))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
         }
         row = next;
     }
@@ -152,7 +161,12 @@ mod tests {
 
     #[test]
     fn the_distance_is_levenshteins() {
-        for (a, b, d) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("lisen", "listen", 1)] {
+        for (a, b, d) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("kitten", "sitting", 3),
+            ("lisen", "listen", 1),
+        ] {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

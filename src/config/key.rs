@@ -30,7 +30,7 @@ pub enum Missing {
 
 /// Where the key came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyOrigin {
+pub enum Found {
     /// The method needs none.
     NotNeeded,
     /// `auth.key` of the environment or the file.
@@ -43,7 +43,7 @@ pub enum KeyOrigin {
 
 /// Why there is no key.
 #[derive(Debug, Error)]
-pub enum KeyError {
+pub enum Keyless {
     /// No file of the key.
     #[error("{}: there is no key yet: `sensegate run` makes one, or give auth.key_file", .0.display())]
     Absent(PathBuf),
@@ -76,18 +76,18 @@ pub enum KeyError {
 /// Finds the key and puts it into `auth.key`. `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
 ///
 /// # Errors
-/// [`KeyError`]: the method needs a key, and there is none or it cannot be used.
+/// [`Keyless`]: the method needs a key, and there is none or it cannot be used.
 pub fn settle(
     auth: &mut AuthConfig,
     data_dir: &Path,
     credentials: Option<&Path>,
     missing: Missing,
-) -> Result<KeyOrigin, KeyError> {
+) -> Result<Found, Keyless> {
     if auth.method == AuthMethod::Anonymous {
-        return Ok(KeyOrigin::NotNeeded);
+        return Ok(Found::NotNeeded);
     }
     if auth.key.is_some() {
-        return Ok(KeyOrigin::Setting);
+        return Ok(Found::Setting);
     }
     let credential = credentials
         .map(|dir| dir.join(KEY_FILE_NAME))
@@ -98,20 +98,20 @@ pub fn settle(
     match read(&path) {
         Ok(key) => {
             auth.key = Some(key);
-            Ok(KeyOrigin::File(path))
+            Ok(Found::File(path))
         }
-        Err(KeyError::Unreadable { source, .. })
+        Err(Keyless::Unreadable { source, .. })
             if is_own && source.kind() == io::ErrorKind::NotFound =>
         {
             if missing == Missing::Fail {
-                return Err(KeyError::Absent(path));
+                return Err(Keyless::Absent(path));
             }
             match make(&path) {
                 Ok(key) => {
                     auth.key = Some(key);
-                    Ok(KeyOrigin::Made(path))
+                    Ok(Found::Made(path))
                 }
-                Err(source) => Err(KeyError::NotMade { path, source }),
+                Err(source) => Err(Keyless::NotMade { path, source }),
             }
         }
         Err(error) => Err(error),
@@ -129,12 +129,12 @@ pub(super) fn check_key(key: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Secret, KeyError> {
-    let unreadable = |source| KeyError::Unreadable {
+fn read(path: &Path) -> Result<Secret, Keyless> {
+    let unreadable = |source| Keyless::Unreadable {
         path: path.to_owned(),
         source,
     };
-    let unfit = |what| KeyError::Unfit {
+    let unfit = |what| Keyless::Unfit {
         path: path.to_owned(),
         what,
     };
@@ -151,7 +151,9 @@ fn read(path: &Path) -> Result<Secret, KeyError> {
         .read_to_end(&mut key)
         .map_err(unreadable)?;
     if u64::try_from(key.len()).is_ok_and(|len| len > KEY_BYTES_MAX) {
-        return Err(unfit(format!("is longer than a key's {KEY_BYTES_MAX} bytes")));
+        return Err(unfit(format!(
+            "is longer than a key's {KEY_BYTES_MAX} bytes"
+        )));
     }
     while key.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         key.pop();
@@ -162,7 +164,7 @@ fn read(path: &Path) -> Result<Secret, KeyError> {
 
 /// Makes the data directory and the key in it; durable before it is used, and never in place of another.
 fn make(path: &Path) -> io::Result<Secret> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
     DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
     let text = hex::encode(rand::random::<[u8; 32]>());
     let part = path.with_extension("key.part");
@@ -205,11 +207,14 @@ mod tests {
         let mut first = hmac();
         let made = settle(&mut first, &data, None, Missing::Make).unwrap();
         let path = data.join("auth.key");
-        assert_eq!(made, KeyOrigin::Made(path.clone()));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(made, Found::Made(path.clone()));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let mut second = hmac();
         let found = settle(&mut second, &data, None, Missing::Fail).unwrap();
-        assert_eq!(found, KeyOrigin::File(path));
+        assert_eq!(found, Found::File(path));
         assert_eq!(first.key, second.key);
     }
 
@@ -217,7 +222,7 @@ mod tests {
     fn who_only_asks_makes_no_key() {
         let dir = tempfile::tempdir().unwrap();
         let error = settle(&mut hmac(), dir.path(), None, Missing::Fail).unwrap_err();
-        assert!(matches!(error, KeyError::Absent(_)), "{error}");
+        assert!(matches!(error, Keyless::Absent(_)), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
@@ -255,7 +260,10 @@ mod tests {
             auth.key_file = Some(path.clone());
             let error = settle(&mut auth, dir.path(), None, Missing::Make).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains(wanted) && text.contains(path.to_str().unwrap()), "{text}");
+            assert!(
+                text.contains(wanted) && text.contains(path.to_str().unwrap()),
+                "{text}"
+            );
         }
     }
 }

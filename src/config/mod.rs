@@ -17,12 +17,21 @@ mod print;
 pub mod key;
 
 pub use print::example_toml;
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "each stage has an error by its name"
+)]
 pub use problem::{ConfigError, Origin, Problem};
 pub use setting::{Preset, Setting};
 pub use sources::{Merged, Sources};
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after its stage"
+)]
 pub use stages::{
-    AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
-    MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig, WhenFull,
+    AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig,
+    WhenFull,
 };
 pub use table::{setting, settings};
 

@@ -13,7 +13,9 @@ impl Merged {
     /// The merged settings as TOML, each with its origin; secrets are named, not shown.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut out = String::from("# Origins, highest first: flag, environment variable, file:line, default.\n");
+        let mut out = String::from(
+            "# Origins, highest first: flag, environment variable, file:line, default.\n",
+        );
         if let Some(path) = &self.file {
             line(&mut out, format_args!("# file: {}", path.display()));
         }
@@ -22,8 +24,14 @@ impl Merged {
             heading(&mut out, &mut section, one.setting);
             let leaf = one.setting.leaf();
             match &one.value {
-                Value::Unset => line(&mut out, format_args!("# {leaf} is unset  # {}", one.origin)),
-                Value::Secret => line(&mut out, format_args!("# {leaf} = (secret)  # {}", one.origin)),
+                Value::Unset => line(
+                    &mut out,
+                    format_args!("# {leaf} is unset  # {}", one.origin),
+                ),
+                Value::Secret => line(
+                    &mut out,
+                    format_args!("# {leaf} = (secret)  # {}", one.origin),
+                ),
                 value => line(
                     &mut out,
                     format_args!("{leaf} = {}  # {}", literal(value), one.origin),
@@ -46,7 +54,10 @@ pub fn example_toml() -> String {
     for setting in settings() {
         heading(&mut out, &mut section, setting);
         wrapped(&mut out, setting.help);
-        wrapped(&mut out, &format!("({}) {}", setting.type_text(), setting.reason));
+        wrapped(
+            &mut out,
+            &format!("({}) {}", setting.type_text(), setting.reason),
+        );
         let leaf = setting.leaf();
         match setting.default {
             Preset::Text(text) => {

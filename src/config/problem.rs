@@ -1,7 +1,7 @@
 //! What is wrong with a configuration: one line each, naming the place, the key and the value. All of them are
 //! collected, so that an operator mends a file once and not line by line.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use thiserror::Error;
 
@@ -88,6 +88,8 @@ pub enum ConfigError {
     Unreadable {
         /// The file as it was named.
         path: String,
+        /// What kind of failure it is.
+        kind: io::ErrorKind,
         /// What the system says.
         what: String,
     },

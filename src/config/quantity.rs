@@ -78,9 +78,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
             .iter()
             .find(|(name, _)| *name == unit.trim())
             .map(|&(_, factor)| factor)
-            .ok_or_else(|| {
-                format!("has the unknown unit {:?}: ms, s, m, h or d", unit.trim())
-            })?;
+            .ok_or_else(|| format!("has the unknown unit {:?}: ms, s, m, h or d", unit.trim()))?;
         let part = scaled(number, factor).ok_or("is no duration, for example 30s")?;
         millis = millis.checked_add(part).ok_or("is too long a duration")?;
         rest = next.trim_start();
@@ -155,7 +153,17 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for bad in ["", "MiB", "-1", "1.", ".5", "1.5.5", "12 parsecs", "1e9", "99999999999999TiB"] {
+        for bad in [
+            "",
+            "MiB",
+            "-1",
+            "1.",
+            ".5",
+            "1.5.5",
+            "12 parsecs",
+            "1e9",
+            "99999999999999TiB",
+        ] {
             assert!(parse_size(bad).is_err(), "{bad:?} was taken");
         }
     }
@@ -170,7 +178,11 @@ mod tests {
             ("2d", 172_800_000),
             ("0", 0),
         ] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
         for bad in ["", "30", "s", "30x", "30s5", "-1s", "1 fortnight"] {
             assert!(parse_duration(bad).is_err(), "{bad:?} was taken");

@@ -40,6 +40,9 @@ pub enum Preset {
     },
 }
 
+/// An item of a list that is not taken, and what is wrong with it.
+pub(super) type Misfit = (String, String);
+
 /// A value's type, its bounds, and where it goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
@@ -78,7 +81,7 @@ pub(super) enum Shape {
     /// Several texts; the first entry replaces what was there.
     List {
         named: &'static str,
-        set: fn(&mut Config, &[String]) -> Result<(), (String, String)>,
+        set: fn(&mut Config, &[String]) -> Result<(), Misfit>,
     },
 }
 
@@ -199,13 +202,16 @@ impl Setting {
                 set(config, text)?;
                 Ok(Value::Secret)
             }
-            (Shape::Secret { .. }, Raw::Integer(_)) => Err("is a number, but a text is wanted".to_owned()),
+            (Shape::Secret { .. }, Raw::Integer(_)) => {
+                Err("is a number, but a text is wanted".to_owned())
+            }
             (_, Raw::Text(text)) => self
                 .take_one(text, config)
                 .map_err(|what| format!("{text:?} {what}")),
-            (Shape::Duration { .. } | Shape::Choice { .. } | Shape::Text { .. }, Raw::Integer(n)) => {
-                Err(format!("{n} is a number, but {} is wanted", self.wanted()))
-            }
+            (
+                Shape::Duration { .. } | Shape::Choice { .. } | Shape::Text { .. },
+                Raw::Integer(n),
+            ) => Err(format!("{n} is a number, but {} is wanted", self.wanted())),
             (_, Raw::Integer(n)) => self
                 .take_one(n, config)
                 .map_err(|what| format!("{n} {what}")),
@@ -231,7 +237,11 @@ impl Setting {
                 set(config, bytes);
                 Ok(Value::Text(size_text(bytes)))
             }
-            Shape::Duration { min_ms, max_ms, set } => {
+            Shape::Duration {
+                min_ms,
+                max_ms,
+                set,
+            } => {
                 let duration = parse_duration(text)?;
                 let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                 let show = |millis| duration_text(Duration::from_millis(millis));

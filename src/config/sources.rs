@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -103,7 +104,7 @@ impl Sources {
             Some(path) => file::read(path, &read_text(path)?),
         };
         let mut merged = Merged {
-            config: blank(self.clone()),
+            config: blank(),
             settled: Vec::new(),
             problems: file.problems,
             warnings: Vec::new(),
@@ -225,16 +226,19 @@ fn text_of(setting: &Setting, text: &str) -> Raw {
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |what: String| ConfigError::Unreadable {
+    let unreadable = |error: io::Error| ConfigError::Unreadable {
         path: path.display().to_string(),
-        what,
+        kind: error.kind(),
+        what: error.to_string(),
     };
-    let size = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if size.len() > FILE_BYTES_MAX {
-        return Err(unreadable(format!(
-            "is {} bytes long, at most {FILE_BYTES_MAX} are read",
-            size.len()
-        )));
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
+        let what = format!("is longer than the {FILE_BYTES_MAX} bytes that are read");
+        return Err(unreadable(io::Error::other(what)));
     }
-    fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+    Ok(text)
 }

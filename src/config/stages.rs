@@ -2,7 +2,6 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::sources::Sources;
 use crate::domain::LaneMap;
 
 /// The whole configuration; only the command line and the composition root see it.
@@ -24,8 +23,6 @@ pub struct Config {
     pub uplink: UplinkConfig,
     /// Metrics, health and status.
     pub admin: AdminConfig,
-    /// What it was merged from, so that it can be merged again on SIGHUP.
-    pub sources: Sources,
 }
 
 /// Who this gateway is and how it runs.

@@ -17,10 +17,21 @@ const SECONDS: [f64; 15] = [
 ];
 /// Bytes: from a small payload to the largest batch, by fours.
 const BYTES: [f64; 10] = [
-    64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
 ];
 /// Counts: readings in a payload, a block, a batch.
-const COUNTS: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0];
+const COUNTS: [f64; 9] = [
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0,
+];
 
 /// Histograms hold every observation until they are emptied into their buckets: how often that must happen.
 pub(super) const UPKEEP: Duration = Duration::from_secs(5);
@@ -143,9 +154,21 @@ mod tests {
     #[test]
     fn buckets_follow_the_unit_in_the_name() {
         let text = exposition(&[SAMPLE]).unwrap();
-        assert!(text.contains("# HELP sensegate_things_total Things."), "{text}");
-        assert!(text.contains("sensegate_things_total{lane=\"example\"} 1"), "{text}");
-        assert!(text.contains("sensegate_wait_seconds_bucket{le=\"0.0002\"} 0"), "{text}");
-        assert!(text.contains("sensegate_group_readings_bucket{le=\"65536\"} 1"), "{text}");
+        assert!(
+            text.contains("# HELP sensegate_things_total Things."),
+            "{text}"
+        );
+        assert!(
+            text.contains("sensegate_things_total{lane=\"example\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("sensegate_wait_seconds_bucket{le=\"0.0002\"} 0"),
+            "{text}"
+        );
+        assert!(
+            text.contains("sensegate_group_readings_bucket{le=\"65536\"} 1"),
+            "{text}"
+        );
     }
 }

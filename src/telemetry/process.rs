@@ -7,6 +7,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::metric::{Kind, Metric};
 
+/// The unit of times in /proc: fixed at 100 in the kernel's interface on every architecture that is built for.
+const CLOCK_TICKS_PER_SECOND: u64 = 100;
+
 /// The process's own metrics.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -56,18 +59,24 @@ pub const METRICS: &[Metric] = &[
 /// Sets the process's metrics. What cannot be read keeps its last value.
 pub(super) fn sample() {
     gauge!("sensegate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(Stat::parse) {
-        let tick = rustix::param::clock_ticks_per_second().max(1);
-        counter!("sensegate_process_cpu_seconds_total", "mode" => "user").absolute(stat.user / tick);
+    if let Some(stat) = fs::read_to_string("/proc/self/stat")
+        .ok()
+        .as_deref()
+        .and_then(Stat::parse)
+    {
+        let tick = CLOCK_TICKS_PER_SECOND;
+        counter!("sensegate_process_cpu_seconds_total", "mode" => "user")
+            .absolute(stat.user / tick);
         counter!("sensegate_process_cpu_seconds_total", "mode" => "system")
             .absolute(stat.system / tick);
         gauge!("sensegate_process_threads").set(float(stat.threads));
-        let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
-        gauge!("sensegate_process_resident_memory_bytes").set(float(stat.resident_pages * page));
         if let Some(boot) = boot_time() {
             let start = float(boot) + float(stat.start_ticks) / float(tick);
             gauge!("sensegate_process_start_time_seconds").set(start);
         }
+    }
+    if let Some(resident) = resident_bytes() {
+        gauge!("sensegate_process_resident_memory_bytes").set(float(resident));
     }
     if let Ok(entries) = fs::read_dir("/proc/self/fd") {
         // One of them is the listing itself.
@@ -100,7 +109,6 @@ struct Stat {
     system: u64,
     threads: u64,
     start_ticks: u64,
-    resident_pages: u64,
 }
 
 impl Stat {
@@ -114,9 +122,18 @@ impl Stat {
             system: field(12)?,
             threads: field(17)?,
             start_ticks: field(19)?,
-            resident_pages: field(21)?,
         })
     }
+}
+
+/// From /proc/self/status, which counts in KiB and so needs no page size.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn boot_time() -> Option<u64> {
@@ -129,7 +146,10 @@ fn boot_time() -> Option<u64> {
         .ok()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric's value is a float; 2^53 bytes are far off")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric's value is a float; 2^53 bytes are far off"
+)]
 const fn float(n: u64) -> f64 {
     n as f64
 }
@@ -146,7 +166,6 @@ mod tests {
             system: 50,
             threads: 7,
             start_ticks: 12345,
-            resident_pages: 321,
         };
         assert_eq!(Stat::parse(line), Some(wanted));
         assert_eq!(Stat::parse("42 (x"), None);

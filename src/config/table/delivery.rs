@@ -14,7 +14,10 @@ pub(super) const SETTINGS: &[Setting] = &[
             named: "URL",
             set: |config, items| {
                 if items.is_empty() {
-                    return Err((String::new(), "is no endpoint: at least one is needed".to_owned()));
+                    return Err((
+                        String::new(),
+                        "is no endpoint: at least one is needed".to_owned(),
+                    ));
                 }
                 for (at, item) in items.iter().enumerate() {
                     check_endpoint(item).map_err(|what| (item.clone(), what))?;
@@ -144,8 +147,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Choice {
             of: &["zstd", "off"],
             set: |config, word| {
-                config.uplink.compression =
-                    if word == "off" { Compression::Off } else { Compression::Zstd };
+                config.uplink.compression = if word == "off" {
+                    Compression::Off
+                } else {
+                    Compression::Zstd
+                };
             },
         },
     },

@@ -3,16 +3,16 @@
 use std::thread::available_parallelism;
 
 use super::{HOUR, Preset, SECOND, Setting, Shape, address, narrow_usize};
-use crate::{
-    config::stages::LogFormat,
-    domain::DeviceId,
-};
+use crate::{config::stages::LogFormat, domain::DeviceId};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "node.gateway_id",
         flag: "gateway-id",
-        default: Preset::Found { named: "the host's name", find: host_name },
+        default: Preset::Found {
+            named: "the host's name",
+            find: host_name,
+        },
         help: "Id of this gateway at the platform, unique in the city.",
         reason: "A host's name is unique in a well-kept network; the platform keeps sequences by it, so it must not change once readings were sent.",
         shape: Shape::Text {
@@ -35,7 +35,9 @@ pub(super) const SETTINGS: &[Setting] = &[
             set: |config, text| {
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
                 if text.is_empty() || text.len() > 32 || !text.chars().all(plain) {
-                    return Err("is no district code: 1 to 32 letters, digits, `-`, `_`, `.`".to_owned());
+                    return Err(
+                        "is no district code: 1 to 32 letters, digits, `-`, `_`, `.`".to_owned(),
+                    );
                 }
                 text.clone_into(&mut config.node.district);
                 Ok(())
@@ -57,7 +59,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "node.worker_threads",
         flag: "worker-threads",
-        default: Preset::Found { named: "the number of CPUs", find: cpus },
+        default: Preset::Found {
+            named: "the number of CPUs",
+            find: cpus,
+        },
         help: "Threads of the asynchronous runtime.",
         reason: "Connections and normalising are CPU work; more threads than CPUs only add switches.",
         shape: Shape::Count {
@@ -92,7 +97,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Choice {
             of: &["text", "json"],
             set: |config, word| {
-                config.log.format = if word == "json" { LogFormat::Json } else { LogFormat::Text };
+                config.log.format = if word == "json" {
+                    LogFormat::Json
+                } else {
+                    LogFormat::Text
+                };
             },
         },
     },
@@ -138,9 +147,19 @@ fn host_name() -> String {
         .nodename()
         .to_string_lossy()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
-    if name.is_empty() { "sensegate".to_owned() } else { name }
+    if name.is_empty() {
+        "sensegate".to_owned()
+    } else {
+        name
+    }
 }
 
 fn cpus() -> String {
@@ -150,7 +169,9 @@ fn cpus() -> String {
 fn check_filter(filter: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     for directive in filter.split(',') {
-        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+        let level = directive
+            .rsplit_once('=')
+            .map_or(directive, |(_, level)| level);
         if !LEVELS.contains(&level.trim().to_lowercase().as_str()) {
             return Err(format!(
                 "holds {level:?}, which is no level: {}",

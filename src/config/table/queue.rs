@@ -26,56 +26,6 @@ pub(super) const SETTINGS: &[Setting] = &[
             },
         },
     },
-    lane_bytes(
-        Lane::Alarm,
-        "2GiB",
-        "At 30 bytes a compressed alarm some 70 million: alarms of weeks without a platform.",
-    ),
-    lane_when_full(
-        Lane::Alarm,
-        "refuse",
-        "An alarm is never dropped: its sender keeps it.",
-    ),
-    lane_bytes(
-        Lane::Telemetry,
-        "16GiB",
-        "A district's 2,070 readings/s at 60 bytes fill it in 36 hours without a platform.",
-    ),
-    lane_when_full(
-        Lane::Telemetry,
-        "drop-oldest",
-        "The city wants to know how it is now; a gap record tells the platform what is missing.",
-    ),
-    lane_bytes(Lane::Bulk, "4GiB", "What can wait is seldom and gives way first."),
-    lane_when_full(
-        Lane::Bulk,
-        "drop-oldest",
-        "As for telemetry: the newest is worth most.",
-    ),
-    Setting {
-        key: "spool.group.block_readings_max",
-        flag: "block-readings-max",
-        default: Preset::Text("1024"),
-        help: "Readings after which a block is closed.",
-        reason: "Measured: 1,024 readings and zstd give 2.0 M readings/s synced; larger blocks gain nothing.",
-        shape: Shape::Count {
-            min: 1,
-            max: 65_536,
-            set: |config, n| config.spool.group.block_readings_max = narrow_usize(n),
-        },
-    },
-    Setting {
-        key: "spool.group.bytes_max",
-        flag: "group-bytes-max",
-        default: Preset::Text("16MiB"),
-        help: "Bytes that may wait for a commit, all lanes; beyond, sockets are not read.",
-        reason: "A second of the whole city's planned peak (111,000 readings/s at 130 bytes) while a commit takes 30 ms at worst.",
-        shape: Shape::Size {
-            min: 64 * KIB,
-            max: GIB,
-            set: |config, n| config.spool.group.bytes_max = narrow_usize(n),
-        },
-    },
     Setting {
         key: "spool.quarantine_bytes_max",
         flag: "quarantine-bytes-max",
@@ -124,6 +74,60 @@ pub(super) const SETTINGS: &[Setting] = &[
             set: |config, n| config.spool.wal_bytes_max = n,
         },
     },
+    Setting {
+        key: "spool.group.block_readings_max",
+        flag: "block-readings-max",
+        default: Preset::Text("1024"),
+        help: "Readings after which a block is closed.",
+        reason: "Measured: 1,024 readings and zstd give 2.0 M readings/s synced; larger blocks gain nothing.",
+        shape: Shape::Count {
+            min: 1,
+            max: 65_536,
+            set: |config, n| config.spool.group.block_readings_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "spool.group.bytes_max",
+        flag: "group-bytes-max",
+        default: Preset::Text("16MiB"),
+        help: "Bytes that may wait for a commit, all lanes; beyond, sockets are not read.",
+        reason: "A second of the whole city's planned peak (111,000 readings/s at 130 bytes) while a commit takes 30 ms at worst.",
+        shape: Shape::Size {
+            min: 64 * KIB,
+            max: GIB,
+            set: |config, n| config.spool.group.bytes_max = narrow_usize(n),
+        },
+    },
+    lane_bytes(
+        Lane::Alarm,
+        "2GiB",
+        "At 30 bytes a compressed alarm some 70 million: alarms of weeks without a platform.",
+    ),
+    lane_when_full(
+        Lane::Alarm,
+        "refuse",
+        "An alarm is never dropped: its sender keeps it.",
+    ),
+    lane_bytes(
+        Lane::Telemetry,
+        "16GiB",
+        "A district's 2,070 readings/s at 60 bytes fill it in 36 hours without a platform.",
+    ),
+    lane_when_full(
+        Lane::Telemetry,
+        "drop-oldest",
+        "The city wants to know how it is now; a gap record tells the platform what is missing.",
+    ),
+    lane_bytes(
+        Lane::Bulk,
+        "4GiB",
+        "What can wait is seldom and gives way first.",
+    ),
+    lane_when_full(
+        Lane::Bulk,
+        "drop-oldest",
+        "As for telemetry: the newest is worth most.",
+    ),
 ];
 
 const fn lane_bytes(lane: Lane, default: &'static str, reason: &'static str) -> Setting {

@@ -22,7 +22,10 @@ pub(super) const SETTINGS: &[Setting] = &[
             named: "ADDRESS",
             set: |config, items| {
                 if items.is_empty() {
-                    return Err((String::new(), "is no address: at least one is needed".to_owned()));
+                    return Err((
+                        String::new(),
+                        "is no address: at least one is needed".to_owned(),
+                    ));
                 }
                 config.mqtt.listen = addresses(items)?;
                 Ok(())
@@ -171,8 +174,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Choice {
             of: &["hmac", "anonymous"],
             set: |config, word| {
-                config.auth.method =
-                    if word == "anonymous" { AuthMethod::Anonymous } else { AuthMethod::Hmac };
+                config.auth.method = if word == "anonymous" {
+                    AuthMethod::Anonymous
+                } else {
+                    AuthMethod::Hmac
+                };
             },
         },
     },

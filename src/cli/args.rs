@@ -1,0 +1,303 @@
+//! What the command line accepts. Flags of settings come from the settings table; a subcommand takes those that it uses.
+
+use std::path::PathBuf;
+
+use clap::{
+    Arg, ArgAction, Command,
+    builder::PathBufValueParser,
+    error::{ContextKind, ContextValue},
+    value_parser,
+};
+
+use super::exit::Exit;
+use crate::config::{Setting, settings};
+
+/// Settings of subcommands that only look at classes.
+const OF_CLASSES: &[&str] = &["normalise.class_dir"];
+/// Settings of `decode`.
+const OF_DECODE: &[&str] = &[
+    "normalise.class_dir",
+    "normalise.readings_per_payload_max",
+    "normalise.reading_bytes_max",
+    "normalise.skew_max",
+];
+/// Settings of subcommands that only look at the data directory.
+const OF_DATA: &[&str] = &["spool.data_dir"];
+/// Settings of `token`.
+const OF_TOKEN: &[&str] = &["auth.key_file", "spool.data_dir"];
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    let root = Command::new("sensegate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Ingestion gateway of a city's IoT perception platform: MQTT in, durable before acknowledged, gRPC out")
+        .after_help(exit_codes())
+        .subcommand_help_heading("Subcommands")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true);
+    with_all_settings(root, Shown::No)
+        .subcommand(with_all_settings(
+            Command::new("run")
+                .about("Runs the gateway")
+                .after_help("SIGTERM and SIGINT stop in flow order; SIGHUP reads log level and classes again."),
+            Shown::Yes,
+        ))
+        .subcommand(with_all_settings(
+            Command::new("check")
+                .about("Says what is wrong with configuration, key and classes: all of it, with file, line and key"),
+            Shown::Yes,
+        ))
+        .subcommand(classes())
+        .subcommand(decode())
+        .subcommand(
+            Command::new("spool")
+                .about("Looks at the spool; also while the gateway runs")
+                .subcommand_required(true)
+                .subcommand(with_settings(
+                    Command::new("stat")
+                        .about("Shows lanes, backlog, ledger and quarantine")
+                        .arg(json()),
+                    OF_DATA,
+                )),
+        )
+        .subcommand(
+            Command::new("quarantine")
+                .about("Looks at what could not be read; also while the gateway runs")
+                .subcommand_required(true)
+                .subcommand(quarantine_list()),
+        )
+        .subcommand(token())
+        .subcommand(docs())
+}
+
+fn classes() -> Command {
+    Command::new("classes")
+        .about("Shows the device classes in force")
+        .subcommand_required(true)
+        .subcommand(with_settings(
+            Command::new("list").about("Lists the classes").arg(json()),
+            OF_CLASSES,
+        ))
+        .subcommand(with_settings(
+            Command::new("show")
+                .about("Shows a class with its fields, units and ranges")
+                .arg(
+                    Arg::new("id")
+                        .value_name("ID")
+                        .required(true)
+                        .help("The class's id"),
+                )
+                .arg(json()),
+            OF_CLASSES,
+        ))
+}
+
+fn decode() -> Command {
+    with_settings(
+        Command::new("decode")
+            .about("Reads a payload as the gateway would, and prints its readings as JSON with quality")
+            .arg(
+                Arg::new("class")
+                    .long("class")
+                    .value_name("ID")
+                    .required(true)
+                    .help("Class of the device"),
+            )
+            .arg(
+                Arg::new("device")
+                    .long("device")
+                    .value_name("ID")
+                    .default_value("device")
+                    .help("Id of the device"),
+            )
+            .arg(
+                Arg::new("format")
+                    .long("format")
+                    .value_name("WORD")
+                    .value_parser(["json", "pb"])
+                    .default_value("json")
+                    .help("Canonical JSON, or protobuf (sensegate.device.v1.Report)"),
+            )
+            .arg(
+                Arg::new("file")
+                    .value_name("FILE")
+                    .value_parser(PathBufValueParser::new())
+                    .default_value("-")
+                    .help("The payload; - is standard input"),
+            ),
+        OF_DECODE,
+    )
+}
+
+fn quarantine_list() -> Command {
+    let list = Command::new("list")
+        .about("Lists entries, oldest first")
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .default_value("0")
+                .help("Number of the first entry to show"),
+        )
+        .arg(
+            Arg::new("limit")
+                .long("limit")
+                .value_name("N")
+                .value_parser(value_parser!(u32))
+                .default_value("100")
+                .help("Most entries to show"),
+        )
+        .arg(json());
+    with_settings(list, OF_DATA)
+}
+
+fn token() -> Command {
+    with_settings(
+        Command::new("token")
+            .about("Issues the MQTT password of a device: hex HMAC-SHA256 of its username")
+            .after_help("One device: its password. Several: a line each, username, tab, password.")
+            .arg(
+                Arg::new("device")
+                    .long("device")
+                    .value_name("CLASS/DEVICE")
+                    .action(ArgAction::Append)
+                    .required(true)
+                    .help("The device's username; repeatable"),
+            ),
+        OF_TOKEN,
+    )
+}
+
+fn docs() -> Command {
+    let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    Command::new("docs")
+        .about("Writes the reference pages")
+        .hide(true)
+        .subcommand_required(true)
+        .subcommand(part("configuration", "docs/configuration.md"))
+        .subcommand(part("example-config", "config/sensegate.toml"))
+        .subcommand(part("metrics", "docs/metrics.md"))
+        .subcommand(part("exposition", "Every metric once, for promtool"))
+        .subcommand(part("classes", "docs/classes.md"))
+}
+
+fn json() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("As JSON")
+}
+
+/// Whether flags stand in the help text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    No,
+}
+
+fn with_all_settings(command: Command, shown: Shown) -> Command {
+    let print = Arg::new("print-config")
+        .long("print-config")
+        .action(ArgAction::SetTrue)
+        .help("Print the merged settings as TOML, each with its origin, and end");
+    settings()
+        .filter(|setting| !setting.flag.is_empty())
+        .fold(command.arg(config()).arg(print), |command, setting| {
+            command.arg(argument(setting).hide(shown == Shown::No))
+        })
+}
+
+fn with_settings(command: Command, keys: &[&str]) -> Command {
+    settings()
+        .filter(|setting| keys.contains(&setting.key))
+        .fold(command.arg(config()), |command, setting| {
+            command.arg(argument(setting))
+        })
+}
+
+fn config() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("TOML file of settings")
+        .long_help(
+            "TOML file of settings [env: SENSEGATE_CONFIG=] [default: /etc/sensegate/sensegate.toml, if it is there]",
+        )
+}
+
+fn argument(setting: &'static Setting) -> Arg {
+    let mut origin = format!("[env: {}=]", setting.env());
+    if !setting.default_text().is_empty() {
+        origin = format!("{origin} [default: {}]", setting.default_text());
+    }
+    let action = if setting.is_list() {
+        ArgAction::Append
+    } else {
+        ArgAction::Set
+    };
+    Arg::new(setting.key)
+        .long(setting.flag)
+        .value_name(setting.placeholder())
+        .action(action)
+        .help_heading(heading(setting))
+        .help(format!("{} {origin}", setting.help))
+        .long_help(format!("{} {}\n{origin}", setting.help, setting.reason))
+}
+
+fn heading(setting: &Setting) -> &'static str {
+    match setting.section().split('.').next() {
+        Some("mqtt") => "MQTT",
+        Some("auth") => "Authentication",
+        Some("normalise") => "Payloads and classes",
+        Some("spool") => "Spool",
+        Some("uplink") => "Platform",
+        Some("log" | "admin") => "Log and admin pages",
+        _ => "Node",
+    }
+}
+
+fn exit_codes() -> String {
+    let mut text = "Exit codes (sysexits.h):".to_owned();
+    for (exit, meaning) in Exit::ALL {
+        text.push_str(&format!("\n  {:>2}  {meaning}", exit.code()));
+    }
+    text
+}
+
+/// What clap has to say, in one line.
+pub(super) fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let mut line = first.join(" ");
+    if let Some(rest) = line.strip_prefix("error: ") {
+        line = rest.to_owned();
+    }
+    let suggestion = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
+        .into_iter()
+        .find_map(|kind| match error.get(kind)? {
+            ContextValue::String(near) => Some(near.clone()),
+            ContextValue::Strings(near) => near.first().cloned(),
+            _ => None,
+        });
+    match suggestion {
+        Some(near) => format!("{line}, did you mean {near}?"),
+        None => format!("{line}; see --help"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_in_it() {
+        command().debug_assert();
+    }
+}
