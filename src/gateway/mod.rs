@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [&[Metric]; 4] = [
-    broker::METRICS,
-    ingest::METRICS,
-    spool::METRICS,
-    uplink::METRICS,
+pub const STAGES: [(&str, &[Metric]); 4] = [
+    ("broker", broker::METRICS),
+    ("ingest", ingest::METRICS),
+    ("spool", spool::METRICS),
+    ("uplink", uplink::METRICS),
 ];
 
 /// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes and the log filter;
@@ -39,7 +39,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), GatewayError> {
         Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
     }
     let exporter = Exporter::install()?;
-    for metrics in STAGES {
+    for (_, metrics) in STAGES {
         telemetry::describe(metrics);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -9,6 +9,5 @@ pub mod logging;
 
 pub use exporter::{Exporter, ExporterError, exposition};
 pub use logging::refilter;
-pub use logging::{Lines, LogError, install as install_log, refilter};
 pub use metric::{Kind, Metric, describe};
 pub use process::{METRICS, raise_open_files};
