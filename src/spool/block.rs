@@ -36,7 +36,7 @@ const RAW_BYTES_MAX: usize = 256 << 20;
 const COMPRESS_BYTES_MIN: usize = 128;
 
 const FLAG_SEALED: u16 = 1;
-const FLAG_UNCOUNTED: u16 = 1 << 1;
+const FLAG_NUMBERS: u16 = 1 << 1;
 
 /// Why sequences will never come. The numbers are those of `sensegate.platform.v1.GapReason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,9 +136,8 @@ impl Header {
         self.flags & FLAG_SEALED != 0
     }
 
-    /// Whether a gap's sequences were readings that the ledger counts as dropped.
-    pub(super) fn is_counted(&self) -> bool {
-        self.flags & FLAG_UNCOUNTED == 0
+    fn gap_of(&self) -> GapOf {
+        if self.flags & FLAG_NUMBERS == 0 { GapOf::Readings } else { GapOf::Numbers }
     }
 
     /// Reads a header without looking at the checksum.
@@ -217,6 +216,15 @@ fn seal_bytes(header: &Header, payload: &[u8]) -> Vec<u8> {
     item
 }
 
+/// What a gap's sequences were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GapOf {
+    /// Readings, which the ledger counts as dropped.
+    Readings,
+    /// Numbers that no reading ever had, or that the ledger has counted already.
+    Numbers,
+}
+
 /// A gap: sequences that will never come, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GapNote {
@@ -224,8 +232,7 @@ pub(super) struct GapNote {
     pub(super) reason: GapReason,
     pub(super) detail: String,
     pub(super) sealed: bool,
-    /// Whether its sequences were readings that the ledger counts as dropped.
-    pub(super) counted: bool,
+    pub(super) of: GapOf,
     /// When the oldest of the readings had been received.
     pub(super) since: UnixNanos,
 }
@@ -233,7 +240,7 @@ pub(super) struct GapNote {
 impl GapNote {
     /// Whether more dropped readings may be added to it.
     pub(super) fn may_grow(&self) -> bool {
-        self.reason == GapReason::Capacity && self.counted && !self.sealed
+        self.reason == GapReason::Capacity && self.of == GapOf::Readings && !self.sealed
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -241,10 +248,10 @@ impl GapNote {
         payload.push(self.reason.code());
         payload.extend_from_slice(self.detail.as_bytes());
         let sealed = if self.sealed { FLAG_SEALED } else { 0 };
-        let counted = if self.counted { 0 } else { FLAG_UNCOUNTED };
+        let numbers = if self.of == GapOf::Numbers { FLAG_NUMBERS } else { 0 };
         let header = Header {
             codec: Codec::Gap,
-            flags: sealed | counted,
+            flags: sealed | numbers,
             range: self.range,
             raw_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             oldest: self.since,
@@ -261,7 +268,7 @@ impl GapNote {
             reason: GapReason::from_code(*code).ok_or(BlockFault::Field("reason"))?,
             detail: String::from_utf8_lossy(detail).into_owned(),
             sealed: header.is_sealed(),
-            counted: header.is_counted(),
+            of: header.gap_of(),
             since: header.oldest,
         })
     }
@@ -405,7 +412,7 @@ mod tests {
         let note = GapNote::of(&header, payload).unwrap();
         assert_eq!(note.range, SequenceRange::new(Sequence(3), Sequence(10)));
         assert_eq!((note.reason, note.detail.as_str()), (GapReason::Capacity, "full"));
-        assert!(note.sealed && note.counted);
+        assert!(note.sealed && note.of == GapOf::Readings);
         assert_eq!(note.encode(), gap);
     }
 

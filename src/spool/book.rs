@@ -24,7 +24,7 @@
 //! ```
 
 use super::{
-    block::GapNote,
+    block::{GapNote, GapOf},
     ledger::LaneLedger,
     ranges::RangeSet,
 };
@@ -98,7 +98,7 @@ impl Book {
     /// The platform holds `count` sequences of a gap.
     pub(super) fn deliver_gap(&mut self, gap: Option<&GapNote>, count: u64) {
         self.gaps = self.gaps.saturating_sub(count);
-        if let Some(gap) = gap.filter(|gap| gap.counted && !gap.sealed) {
+        if let Some(gap) = gap.filter(|gap| gap.of == GapOf::Readings && !gap.sealed) {
             // The platform was never told of the gap: it holds the readings that were believed lost.
             let found = self.ledger.drop_less(gap.reason.drop_reason(), count);
             self.ledger.delivered += found;

@@ -2,15 +2,14 @@
 //! them after [`Desk::commit`] has returned.
 //!
 //! Books change only together with what they speak of: a batch is built on copies (a [`Draft`]), and the copies become
-//! the books once the batch is on disk. A write that fails is repeated until it succeeds; only a spool that is being
-//! closed gives up.
+//! the books once the batch is on disk (`save`).
 
-use std::{sync::Arc, thread, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{
-    block::{BlockWriter, Header, Placed},
+    block::{BlockWriter, Placed},
     book::Book,
     intake::Contents,
     keys,
@@ -18,24 +17,17 @@ use super::{
     quarantine::Sum,
     ranges::RangeSet,
     retire::Leaving,
-    shared::{Chore, LaneInbox, Shared, View, lock},
+    shared::{Chore, LaneInbox, Shared, lock},
     tail::Fresh,
 };
 use crate::{
     config::{LaneBounds, WhenFull},
-    domain::{DropReason, Lane, LaneMap, Sequence, SequenceRange, UnixNanos},
-    store::{Batch, Durability, Start, Step, StoreError},
+    domain::{DropReason, Lane, LaneMap, Sequence, SequenceRange},
+    store::{Batch, Durability, StoreError},
 };
 
-/// Pause before a failed write is repeated.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// How often a failed write is repeated once the spool is to be closed.
-const CLOSING_ATTEMPTS: u32 = 3;
 /// A full lane is emptied a little below its bound, so that not every commit has to drop.
 const DROP_FRACTION: u64 = 64;
-/// Sequences that a lane's cursor moves before files that hold nothing else are let go.
-const DROP_FILES_EVERY: u64 = 4_000_000;
-
 /// The spool is being closed and the disk takes nothing: what it said last.
 #[derive(Debug)]
 pub(super) struct GaveUp(pub(super) String);
@@ -49,9 +41,9 @@ pub(super) struct Books {
 
 /// The books as they will be, and the batch that makes them so.
 #[derive(Debug)]
-struct Draft {
-    books: Books,
-    batch: Batch,
+pub(super) struct Draft {
+    pub(super) books: Books,
+    pub(super) batch: Batch,
 }
 
 /// Bounds that the desk keeps.
@@ -64,12 +56,12 @@ pub(super) struct DeskBounds {
 /// The writer's state.
 #[derive(Debug)]
 pub(super) struct Desk {
-    shared: Arc<Shared>,
-    books: Books,
+    pub(super) shared: Arc<Shared>,
+    pub(super) books: Books,
     bounds: DeskBounds,
     blocks: BlockWriter,
-    metrics: WriterMetrics,
-    files_dropped_at: LaneMap<Sequence>,
+    pub(super) metrics: WriterMetrics,
+    pub(super) files_dropped_at: LaneMap<Sequence>,
 }
 
 impl Desk {
@@ -94,7 +86,7 @@ impl Desk {
         LaneMap::from_fn(|lane| self.books.lanes[lane].bytes)
     }
 
-    fn draft(&self) -> Draft {
+    pub(super) fn draft(&self) -> Draft {
         Draft {
             books: self.books.clone(),
             batch: Batch::default(),
@@ -114,37 +106,46 @@ impl Desk {
     /// Does what readers wait for, and takes refused readings out of a lane. Rare, so each has a batch of its own.
     pub(super) fn tend(&mut self, lane: Lane, inbox: &mut LaneInbox) -> Result<(), GaveUp> {
         for (chore, answer) in inbox.chores.drain(..) {
-            let mut draft = self.draft();
-            let (mut leaving, sum) = self.leaving(&mut draft, lane);
-            let lost = match chore {
-                Chore::Seal(first) => leaving.seal(first).map(|()| Vec::new()),
-                Chore::Mend(at) => leaving.mend(at, sum, self.shared.clock.now()),
-            };
-            match lost {
-                Err(fault) => tracing::error!(%lane, ?chore, %fault, "the disk cannot be read"),
-                Ok(lost) => {
-                    for range in &lost {
-                        tracing::error!(%lane, first = %range.first, next = %range.next, "stored readings are lost: a gap takes their place");
-                    }
-                    self.save(draft, Durability::Buffered)?;
-                    self.forget(lane, &lost);
-                    answer.try_send(()).ok();
-                    self.shared.announce(lane);
-                }
+            if self.chore(lane, chore)? {
+                answer.try_send(()).ok();
+                self.shared.announce(lane);
             }
         }
-        if !inbox.refused.is_empty() {
-            let refused = std::mem::take(&mut inbox.refused);
-            let mut draft = self.draft();
-            let (mut leaving, sum) = self.leaving(&mut draft, lane);
-            match leaving.refuse(&refused, sum) {
-                Ok(()) => self.save(draft, Durability::Buffered)?,
-                Err(fault) => {
-                    tracing::error!(%lane, %fault, "refused readings cannot be read from disk");
-                }
-            }
+        if inbox.refused.is_empty() {
+            return Ok(());
         }
+        let mut draft = self.draft();
+        let (mut leaving, sum) = self.leaving(&mut draft, lane);
+        match leaving.refuse(&std::mem::take(&mut inbox.refused), sum) {
+            Ok(()) => self.save(draft, Durability::Buffered)?,
+            Err(fault) => tracing::error!(%lane, %fault, "refused readings cannot be read from disk"),
+        }
+        self.publish(lane);
         Ok(())
+    }
+
+    /// Whether it could be done.
+    fn chore(&mut self, lane: Lane, chore: Chore) -> Result<bool, GaveUp> {
+        let mut draft = self.draft();
+        let (mut leaving, sum) = self.leaving(&mut draft, lane);
+        let lost = match chore {
+            Chore::Seal(first) => leaving.seal(first).map(|()| Vec::new()),
+            Chore::Mend(at) => leaving.mend(at, sum, self.shared.clock.now()),
+        };
+        let lost = match lost {
+            Ok(lost) => lost,
+            Err(fault) => {
+                tracing::error!(%lane, ?chore, %fault, "the disk cannot be read");
+                return Ok(false);
+            }
+        };
+        for range in &lost {
+            tracing::error!(%lane, first = %range.first, next = %range.next, "stored readings are lost: a gap takes their place");
+        }
+        self.save(draft, Durability::Buffered)?;
+        self.forget(lane, &lost);
+        self.publish(lane);
+        Ok(true)
     }
 
     /// Writes a group and what the platform holds: one batch, synced if somebody may be owed an acknowledgement for it.
@@ -274,177 +275,32 @@ impl Desk {
     /// Lanes that drop their oldest readings do so until they are within their bounds again.
     pub(super) fn make_room(&mut self) -> Result<(), GaveUp> {
         for lane in Lane::ALL {
-            let bounds = self.bounds.lanes[lane];
-            let target = bounds.bytes_max - bounds.bytes_max / DROP_FRACTION;
-            while bounds.when_full == WhenFull::DropOldest && self.books.lanes[lane].bytes > bounds.bytes_max {
-                let held = lock(&self.shared.held)[lane];
-                let mut draft = self.draft();
-                let (mut leaving, _) = self.leaving(&mut draft, lane);
-                let dropped = match leaving.drop_oldest(target, held) {
-                    Ok(dropped) if !dropped.is_empty() => dropped,
-                    Ok(_) => break,
-                    Err(fault) => {
-                        tracing::error!(%lane, %fault, "the lane's oldest blocks cannot be read to drop them");
-                        break;
-                    }
-                };
-                self.save(draft, Durability::Buffered)?;
-                self.forget(lane, &dropped);
-                self.publish(lane);
-                self.shared.announce(lane);
-            }
+            while self.drop_oldest(lane)? {}
         }
         Ok(())
     }
 
-    /// Makes everything written so far durable.
-    pub(super) fn settle_disk(&mut self) -> Result<(), GaveUp> {
+    /// Whether there was something to drop.
+    fn drop_oldest(&mut self, lane: Lane) -> Result<bool, GaveUp> {
+        let bounds = self.bounds.lanes[lane];
+        if bounds.when_full != WhenFull::DropOldest || self.books.lanes[lane].bytes <= bounds.bytes_max {
+            return Ok(false);
+        }
+        let target = bounds.bytes_max - bounds.bytes_max / DROP_FRACTION;
+        let held = lock(&self.shared.held)[lane];
         let mut draft = self.draft();
-        for lane in Lane::ALL {
-            draft.batch.put(keys::book(lane), draft.books.lanes[lane].encode());
-        }
-        self.save(draft, Durability::Synced)
-    }
-
-    /// Writes a draft, and makes its books the books.
-    fn save(&mut self, mut draft: Draft, durability: Durability) -> Result<(), GaveUp> {
-        for lane in Lane::ALL {
-            let (old, new) = (&self.books.lanes[lane], &draft.books.lanes[lane]);
-            for (key, old, new) in [
-                (keys::done(lane), &old.done, &new.done),
-                (keys::refused(lane), &old.refused, &new.refused),
-            ] {
-                if old != new && new.is_empty() {
-                    draft.batch.delete(key);
-                } else if old != new {
-                    draft.batch.put(key, new.encode());
-                }
-            }
-            if old != new {
-                draft.batch.put(keys::book(lane), new.encode());
-            }
-        }
-        if self.books.sum != draft.books.sum {
-            draft.batch.put(keys::quarantine_sum(), draft.books.sum.encode());
-        }
-        if draft.batch.is_empty() {
-            return Ok(());
-        }
-        self.write(&draft.batch, durability)?;
-        self.books = draft.books;
-        for lane in Lane::ALL {
-            self.publish(lane);
-        }
-        Ok(())
-    }
-
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), GaveUp> {
-        let health = &self.shared.health;
-        let mut closing_attempts = 0;
-        loop {
-            let fault = match self.shared.store.write(batch, durability) {
-                Ok(()) => {
-                    if health.succeeded() {
-                        self.metrics.write_succeeded();
-                        tracing::info!("the disk takes writes again");
-                    }
-                    return Ok(());
-                }
-                Err(fault) => fault,
-            };
-            if health.cause().is_none() {
-                tracing::error!(%fault, "the disk takes no writes: nothing is acknowledged until it does");
-            }
-            health.failed(fault.to_string());
-            self.metrics.write_failed();
-            if matches!(fault, StoreError::Full { .. }) {
-                Lane::ALL.into_iter().for_each(|lane| self.drop_files(lane));
-            }
-            if health.is_closing() {
-                closing_attempts += 1;
-                if closing_attempts >= CLOSING_ATTEMPTS {
-                    return Err(GaveUp(fault.to_string()));
-                }
-            }
-            thread::sleep(RETRY_PAUSE);
-        }
-    }
-
-    /// Lets go of files that hold nothing but what was delivered, now and then.
-    pub(super) fn tidy(&mut self) {
-        for lane in Lane::ALL {
-            let low = self.books.lanes[lane].low;
-            if low.0.saturating_sub(self.files_dropped_at[lane].0) >= DROP_FILES_EVERY {
-                self.files_dropped_at[lane] = low;
-                self.drop_files(lane);
-            }
-        }
-    }
-
-    fn drop_files(&self, lane: Lane) {
-        let gone = keys::item(lane, Sequence(0))..keys::item(lane, self.shared.view(lane).head);
-        if let Err(fault) = self.shared.store.drop_files(gone) {
-            tracing::warn!(%lane, %fault, "files of delivered blocks cannot be let go");
-        }
-    }
-
-    /// Shows a lane as it is now.
-    fn publish(&self, lane: Lane) {
-        let book = &self.books.lanes[lane];
-        let before = self.shared.view(lane);
-        let (head, oldest_received_at) = self.head(book, &before);
-        let done = if *before.done == book.done {
-            before.done
-        } else {
-            Arc::new(book.done.clone())
-        };
-        let view = View {
-            low: book.low,
-            head,
-            next: book.next,
-            bytes: book.bytes,
-            oldest_received_at,
-            done,
-            ledger: book.ledger,
-        };
-        self.shared.publish(lane, view);
-    }
-
-    /// Where the item that holds the cursor starts, and when it was received.
-    fn head(&self, book: &Book, before: &View) -> (Sequence, Option<UnixNanos>) {
-        if book.low == book.next {
-            return (book.low, None);
-        }
-        if before.low == book.low && before.oldest_received_at.is_some() {
-            return (before.head, before.oldest_received_at);
-        }
-        if let Some(fresh) = lock(&self.shared.tail).entry(book.lane, book.low) {
-            return (fresh.range.first, Some(fresh.oldest));
-        }
-        let bounds = keys::item(book.lane, before.head.min(book.low))..keys::item(book.lane, book.low.plus(1));
-        let at = Start::AtOrBefore(keys::item(book.lane, book.low));
-        let mut found = (book.low, None);
-        let scanned = self.shared.store.scan(bounds, at, |key, value| {
-            found = match Header::peek(value) {
-                Ok(header) if header.range.next <= book.low => (book.low, None),
-                Ok(header) => (header.range.first, Some(header.oldest)),
-                Err(_) => (Sequence(keys::number(key)), None),
-            };
-            Step::Stop
+        let (mut leaving, _) = self.leaving(&mut draft, lane);
+        let dropped = leaving.drop_oldest(target, held).unwrap_or_else(|fault| {
+            tracing::error!(%lane, %fault, "the lane's oldest blocks cannot be read to drop them");
+            Vec::new()
         });
-        if let Err(fault) = scanned {
-            tracing::warn!(lane = %book.lane, %fault, "the lane's oldest block cannot be read");
+        if dropped.is_empty() {
+            return Ok(false);
         }
-        found
-    }
-
-    /// Sets the gauges.
-    pub(super) fn observe(&self) {
-        let now = self.shared.clock.now();
-        for (lane, book) in self.books.lanes.iter() {
-            let oldest = self.shared.view(lane).oldest_received_at;
-            self.metrics.lane(book, oldest, now);
-        }
-        self.metrics.quarantine(self.books.sum.bytes);
+        self.save(draft, Durability::Buffered)?;
+        self.forget(lane, &dropped);
+        self.publish(lane);
+        self.shared.announce(lane);
+        Ok(true)
     }
 }

@@ -109,6 +109,10 @@ impl<R> Group<R> {
         self.contents.is_empty() && self.receipts.is_empty()
     }
 
+    fn owe(&mut self, receipt: Option<R>, outcome: Outcome) {
+        self.receipts.extend(receipt.map(|receipt| (receipt, outcome)));
+    }
+
     /// Empties it for the next use; keeps what is worth keeping.
     pub(super) fn clear(&mut self) {
         self.contents.blocks.clear();
@@ -299,9 +303,7 @@ impl<R: Settle> SpoolInlet<R> {
             intake.put(&mut gate, |gate| {
                 intake.extend_block(gate, lane, &readings);
                 gate.group.bytes += bytes;
-                if let Some(receipt) = receipt {
-                    gate.group.receipts.push((receipt, Outcome::Stored));
-                }
+                gate.group.owe(receipt, Outcome::Stored);
             })
         };
         drop(gate);
@@ -331,9 +333,7 @@ impl<R: Settle> SpoolInlet<R> {
         let ring = intake.put(&mut gate, |gate| {
             gate.group.contents.entries.push((entry.lane, entry.reason, encoded));
             gate.group.bytes += bytes;
-            if let Some(receipt) = receipt {
-                gate.group.receipts.push((receipt, Outcome::Quarantined(entry.reason)));
-            }
+            gate.group.owe(receipt, Outcome::Quarantined(entry.reason));
         });
         drop(gate);
         if ring {

@@ -2,7 +2,7 @@
 //! on. The extent of a loss follows from the book's invariant, not from what the damaged bytes say of themselves.
 
 use super::{
-    block::{self, BlockReader, Codec, GapNote, GapReason, Header},
+    block::{self, BlockReader, Codec, GapNote, GapOf, GapReason, Header},
     keys,
     quarantine::Sum,
     readings,
@@ -71,7 +71,7 @@ impl Leaving<'_> {
                 reason: GapReason::Corruption,
                 detail: detail.to_owned(),
                 sealed: false,
-                counted: !was_gap,
+                of: if was_gap { GapOf::Numbers } else { GapOf::Readings },
                 since: now,
             });
         }

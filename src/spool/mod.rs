@@ -11,7 +11,7 @@
 //! (`keys`), and a book for each lane says where it stands and keeps the ledger (`book`), in the same batch. It knows
 //! neither MQTT nor gRPC, and of a reading only where it ends.
 //!
-//! Read in this order: `block`, `keys`, `book`; `intake`, `writer`, `desk`; `reader`, `retire`, `mend`; `open`.
+//! Read in this order: `block`, `keys`, `book`; `intake`, `writer`, `desk`, `save`; `reader`, `retire`, `mend`; `open`.
 
 mod block;
 mod keys;
@@ -28,6 +28,7 @@ mod shared;
 mod intake;
 mod writer;
 mod desk;
+mod save;
 mod reader;
 mod retire;
 mod mend;
@@ -39,13 +40,19 @@ mod stat;
 mod tests;
 
 pub use block::GapReason;
-pub use error::SpoolError;
-pub use health::SpoolHealth;
-pub use intake::{Readings, SpoolInlet, Unplaced};
+pub use intake::{Readings, Unplaced};
 pub use ledger::{LaneLedger, Ledger};
 pub use metrics::METRICS;
 pub use open::{Opened, Recovery, Spool};
 pub use quarantine::{QuarantineEntry, Quarantined};
-pub use reader::{Commits, Item, LaneState, SpoolReader};
-pub use stat::{LaneStat, SpoolStat, quarantined, stat};
-pub use writer::{RunningWriter, SpoolWriter};
+pub use reader::{Commits, Item, LaneState};
+pub use stat::{LaneStat, quarantined, stat};
+pub use writer::RunningWriter;
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "other stages have an error, an inlet, a reader of their own beside them"
+)]
+pub use self::{
+    error::SpoolError, health::SpoolHealth, intake::SpoolInlet, reader::SpoolReader, stat::SpoolStat,
+    writer::SpoolWriter,
+};

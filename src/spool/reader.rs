@@ -96,6 +96,16 @@ pub struct SpoolReader {
     shared: Arc<Shared>,
 }
 
+/// Resolves when a lane changes; never for a lane that nobody watches.
+async fn one(lane: &mut Option<watch::Receiver<u64>>) {
+    if let Some(seen) = lane
+        && seen.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
 /// Wakes when there may be something new to read in some lanes.
 #[derive(Debug)]
 pub struct Commits {
@@ -105,16 +115,6 @@ pub struct Commits {
 impl Commits {
     /// Resolves when something was committed since the last call. Cancel safe. For ever pending once the spool is gone.
     pub async fn changed(&mut self) {
-        async fn one(lane: &mut Option<watch::Receiver<u64>>) {
-            match lane {
-                Some(seen) => {
-                    if seen.changed().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-                None => std::future::pending().await,
-            }
-        }
         let LaneMap { alarm, telemetry, bulk } = &mut self.lanes;
         tokio::select! {
             () = one(alarm) => {}

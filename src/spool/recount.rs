@@ -123,7 +123,7 @@ fn head(store: &Store, book: &Book) -> Result<Sequence, SpoolError> {
     }
     let bounds = keys::item(lane, Sequence(0))..keys::item(lane, low.plus(1));
     store.scan(bounds, Start::AtOrBefore(keys::item(lane, low)), |_, value| {
-        let range = Header::peek(value).map_or(SequenceRange::default(), |header| header.range);
+        let range = Header::peek(value).map_or_else(|_| SequenceRange::default(), |header| header.range);
         if range.contains(low) {
             head = range.first;
         }

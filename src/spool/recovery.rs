@@ -11,7 +11,7 @@
 //! ```
 
 use super::{
-    block::{GapNote, GapReason},
+    block::{GapNote, GapOf, GapReason},
     book::{Book, MAGIC},
     desk::Books,
     error::SpoolError,
@@ -49,8 +49,8 @@ pub(super) fn account(
         book.ledger.received += lost[lane];
         book.ledger.drop_more(DropReason::Corruption, lost[lane]);
         let passed_over = SequenceRange::new(known, beyond);
-        for (range, counted) in [(readings, true), (passed_over, false)] {
-            put_gap(&mut batch, book, &gap(range, counted, now));
+        for (range, of) in [(readings, GapOf::Readings), (passed_over, GapOf::Numbers)] {
+            put_gap(&mut batch, book, &gap(range, of, now));
         }
         book.next = beyond;
         batch.put(keys::book(lane), book.encode());
@@ -67,18 +67,17 @@ pub(super) fn account(
     Ok(lost)
 }
 
-fn gap(range: SequenceRange, counted: bool, now: UnixNanos) -> GapNote {
-    let detail = if counted {
-        "readings lost with a damaged log"
-    } else {
-        "numbers passed over after a damaged log"
+fn gap(range: SequenceRange, of: GapOf, now: UnixNanos) -> GapNote {
+    let detail = match of {
+        GapOf::Readings => "readings lost with a damaged log",
+        GapOf::Numbers => "numbers passed over after a damaged log",
     };
     GapNote {
         range,
         reason: GapReason::Corruption,
         detail: detail.to_owned(),
         sealed: false,
-        counted,
+        of,
         since: now,
     }
 }

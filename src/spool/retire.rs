@@ -5,7 +5,7 @@
 //! gaps, which have no payload, are rewritten to what is left of them.
 
 use super::{
-    block::{self, BlockReader, GapNote, GapReason, Header},
+    block::{self, BlockReader, GapNote, GapOf, GapReason, Header},
     book::Book,
     keys,
     quarantine::{self, Kind, QuarantineEntry, Sum},
@@ -21,6 +21,56 @@ use crate::{
 const DONE_RANGES_MAX: usize = 1 << 14;
 /// Items that one pass drops: bounds the batch.
 const DROPPED_AT_ONCE_MAX: usize = 1024;
+
+/// An item that a walk met.
+#[derive(Debug)]
+struct Met {
+    key: Key,
+    /// None: it cannot be read.
+    header: Option<Header>,
+    gap: Option<GapNote>,
+    bytes: u64,
+}
+
+impl Met {
+    fn of(key: &Key, header: Option<Header>, value: &[u8]) -> Self {
+        Self {
+            key: *key,
+            gap: header.filter(Header::is_gap).and_then(|header| gap_of(&header, value)),
+            header,
+            bytes: value.len() as u64,
+        }
+    }
+}
+
+/// What may be dropped to bring a lane down to a target.
+#[derive(Debug)]
+struct Dropping {
+    /// Bytes still to go.
+    excess: u64,
+    held: SequenceRange,
+    blocks: Vec<Met>,
+    /// Gaps between the blocks that may take in what is dropped.
+    growing: Vec<GapNote>,
+}
+
+impl Dropping {
+    fn is_enough(&self) -> bool {
+        self.excess == 0 || self.blocks.len() >= DROPPED_AT_ONCE_MAX
+    }
+
+    fn consider(&mut self, item: Met) {
+        let Some(header) = item.header else { return };
+        let overlaps = header.range.first < self.held.next && self.held.first < header.range.next;
+        let met = self.blocks.last().is_some_and(|last| last.key >= item.key);
+        if header.is_gap() {
+            self.growing.extend(item.gap.filter(GapNote::may_grow));
+        } else if !overlaps && !met {
+            self.excess = self.excess.saturating_sub(item.bytes);
+            self.blocks.push(item);
+        }
+    }
+}
 
 /// One lane while something leaves it.
 pub(super) struct Leaving<'a> {
@@ -73,35 +123,14 @@ impl Leaving<'_> {
             tracing::error!(lane = %self.book.lane, ranges = after.len(), "the platform's acknowledgements are too scattered to be kept: left aside");
             return Ok(());
         }
-        let mut met: Vec<(Key, Option<(Header, Option<GapNote>)>, u64)> = Vec::new();
-        for part in &fresh {
-            let mut found = Vec::new();
-            self.walk(*part, |key, header, value| {
-                let header = header.ok().map(|header| {
-                    let gap = header.is_gap().then(|| gap_of(&header, value)).flatten();
-                    (header, gap)
-                });
-                // An unreadable item that starts before is none of this range's business.
-                if header.is_some() || keys::number(key) >= part.first.0 {
-                    found.push((*key, header, value.len() as u64));
-                }
-                true
-            })?;
-            // An item may be met once for each part that touches it.
-            found.retain(|(key, ..)| met.last().is_none_or(|(last, ..)| last < key));
-            met.append(&mut found);
-        }
+        let met = self.met(&fresh)?;
         let mut in_gaps = 0_u64;
-        for (key, header, bytes) in met {
-            let Some((header, gap)) = header else {
-                // Unreadable, and the platform holds what stood there.
-                self.remove(key, bytes);
-                continue;
-            };
-            if header.is_gap() {
-                in_gaps += self.deliver_gap(&header, gap.as_ref(), &after, (key, bytes));
-            } else if after.uncovered_count(self.above_low(header.range)) == 0 {
-                self.remove(key, bytes);
+        for item in &met {
+            match &item.header {
+                Some(header) if header.is_gap() => in_gaps += self.deliver_gap(header, item, &after),
+                Some(header) if after.uncovered_count(self.above_low(header.range)) > 0 => {}
+                // Wholly held by the platform, or unreadable where the platform holds what stood there.
+                Some(_) | None => self.remove(item.key, item.bytes),
             }
         }
         for range in &fresh {
@@ -120,24 +149,32 @@ impl Leaving<'_> {
         }
     }
 
+    /// The items that touch some parts of a lane, each once.
+    fn met(&self, parts: &[SequenceRange]) -> Result<Vec<Met>, StoreError> {
+        let mut met: Vec<Met> = Vec::new();
+        for part in parts {
+            self.walk(*part, |key, header, value| {
+                let item = Met::of(key, header.ok(), value);
+                // An unreadable item that starts before is none of this part's business.
+                let ours = item.header.is_some() || keys::number(key) >= part.first.0;
+                let new = met.last().is_none_or(|last| last.key < *key);
+                met.extend(Some(item).filter(|_| ours && new));
+                true
+            })?;
+        }
+        Ok(met)
+    }
+
     /// The platform holds sequences of a gap; how many.
-    fn deliver_gap(
-        &mut self,
-        header: &Header,
-        gap: Option<&GapNote>,
-        after: &RangeSet,
-        (key, bytes): (Key, u64),
-    ) -> u64 {
+    fn deliver_gap(&mut self, header: &Header, item: &Met, after: &RangeSet) -> u64 {
         let range = self.above_low(header.range);
         let left = after.uncovered(range);
         let before = self.book.done.uncovered_count(range);
         let count = before.saturating_sub(left.iter().map(|part| part.count()).sum());
-        self.book.deliver_gap(gap, count);
-        self.remove(key, bytes);
-        for part in left {
-            if let Some(gap) = gap {
-                self.put_gap(&GapNote { range: part, ..gap.clone() });
-            }
+        self.book.deliver_gap(item.gap.as_ref(), count);
+        self.remove(item.key, item.bytes);
+        for (part, gap) in left.into_iter().zip(item.gap.iter().cycle()) {
+            self.put_gap(&GapNote { range: part, ..gap.clone() });
         }
         count
     }
@@ -211,40 +248,33 @@ impl Leaving<'_> {
         Ok(found)
     }
 
-    /// Drops the oldest blocks that are not held until the lane's bytes are at most `target`; how many sequences went.
+    /// Drops the oldest blocks that are not held until the lane's bytes are at most `target`; where they stood.
     /// What is dropped becomes part of the gap before it, if that one may still grow, or a new gap.
     pub(super) fn drop_oldest(
         &mut self,
         target: u64,
         held: Option<SequenceRange>,
     ) -> Result<Vec<SequenceRange>, StoreError> {
-        let held = held.unwrap_or_default();
-        let mut excess = self.book.bytes.saturating_sub(target);
-        let mut dropped: Vec<(Key, Header, u64)> = Vec::new();
-        let mut growing: Vec<GapNote> = Vec::new();
+        let mut dropping = Dropping {
+            excess: self.book.bytes.saturating_sub(target),
+            held: held.unwrap_or_default(),
+            blocks: Vec::new(),
+            growing: Vec::new(),
+        };
         for part in self.book.open_parts(SequenceRange::new(self.book.low, self.book.next)) {
-            let mut enough = excess == 0 || dropped.len() >= DROPPED_AT_ONCE_MAX;
-            if enough {
+            if dropping.is_enough() {
                 break;
             }
             self.walk(part, |key, header, value| {
-                let Ok(header) = header else { return true };
-                let overlaps = header.range.first < held.next && held.first < header.range.next;
-                let met = dropped.last().is_some_and(|(last, ..)| last >= key);
-                if header.is_gap() {
-                    growing.extend(gap_of(&header, value).filter(GapNote::may_grow));
-                } else if !overlaps && !met {
-                    excess = excess.saturating_sub(value.len() as u64);
-                    dropped.push((*key, header, value.len() as u64));
-                    enough = excess == 0 || dropped.len() >= DROPPED_AT_ONCE_MAX;
-                }
-                !enough
+                dropping.consider(Met::of(key, header.ok(), value));
+                !dropping.is_enough()
             })?;
         }
+        let Dropping { blocks: dropped, mut growing, .. } = dropping;
         let mut gaps: Vec<(GapNote, bool)> = Vec::new();
-        for (key, header, bytes) in &dropped {
+        for (header, item) in dropped.iter().filter_map(|item| Some((item.header?, item))) {
             let parts = self.book.open_parts(header.range);
-            self.remove(*key, *bytes);
+            self.remove(item.key, item.bytes);
             for part in parts {
                 self.book.lose(DropReason::Capacity, part);
                 extend(&mut gaps, &mut growing, part, header.oldest);
@@ -256,7 +286,7 @@ impl Leaving<'_> {
             }
             self.put_gap(gap);
         }
-        Ok(dropped.iter().map(|(_, header, _)| header.range).collect())
+        Ok(dropped.iter().filter_map(|item| Some(item.header?.range)).collect())
     }
 }
 
@@ -285,7 +315,7 @@ fn extend(
                 reason: GapReason::Capacity,
                 detail: "the lane was full and dropped its oldest readings".to_owned(),
                 sealed: false,
-                counted: true,
+                of: GapOf::Readings,
                 since,
             },
             false,

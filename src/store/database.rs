@@ -213,10 +213,10 @@ impl Store {
             .map_err(|error| self.fault(&error))
     }
 
-    /// Lets every write fail as on a full disk, or no longer.
+    /// While this is set, every write fails as on a full disk.
     #[cfg(test)]
-    pub(crate) fn pretend_full(&self, full: bool) {
-        self.full.store(full, std::sync::atomic::Ordering::Relaxed);
+    pub(crate) fn pretended_full(&self) -> &std::sync::atomic::AtomicBool {
+        &self.full
     }
 
     /// A key's value.

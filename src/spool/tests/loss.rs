@@ -1,6 +1,6 @@
 //! The bad day: crashes, torn and damaged logs, damaged blocks, full lanes that drop, full disks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
 use super::*;
 use crate::{
@@ -274,7 +274,7 @@ fn a_full_disk_stops_acknowledgements_not_the_process_and_is_survived() {
     let health = bench.writer.health();
     bench.append(Lane::Alarm, &["a"]);
     assert_eq!(health.ailment(), None);
-    bench.shared().store.pretend_full(true);
+    bench.shared().store.pretended_full().store(true, Ordering::Relaxed);
     let bytes = entries(&["b"]);
     let readings = Readings { bytes: &bytes, count: 1 };
     bench.inlet.append(Lane::Alarm, readings, bench.slip(1)).unwrap();
@@ -286,7 +286,7 @@ fn a_full_disk_stops_acknowledgements_not_the_process_and_is_survived() {
     assert!(health.ailment().unwrap().contains("is full"));
     assert!(bench.settled.try_recv().is_err());
     assert_eq!(values(&bench.read(Lane::Alarm)), ["a"]);
-    bench.shared().store.pretend_full(false);
+    bench.shared().store.pretended_full().store(false, Ordering::Relaxed);
     assert_eq!(bench.settled.recv_timeout(PATIENCE).unwrap(), (1, Outcome::Stored));
     bench.done();
     assert_eq!(health.ailment(), None);
@@ -299,7 +299,7 @@ fn a_spool_closed_on_a_full_disk_says_what_it_could_not_settle() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::open(&config(dir.path()));
     let health = bench.writer.health();
-    bench.shared().store.pretend_full(true);
+    bench.shared().store.pretended_full().store(true, Ordering::Relaxed);
     let bytes = entries(&["b"]);
     let readings = Readings { bytes: &bytes, count: 1 };
     bench.inlet.append(Lane::Alarm, readings, bench.slip(1)).unwrap();

@@ -3,6 +3,7 @@
 mod flow;
 mod loss;
 mod model;
+mod pace;
 
 use std::{
     collections::BTreeMap,
