@@ -1,1 +1,123 @@
-//! (in work)
+//! The embedded MQTT broker: 3.1.1 and 5 on one port. It knows no reading and no disk: publishes leave through an
+//! [`Inlet`], and an acknowledgement leaves for the client only when the receipt that went along is settled.
+//!
+//! ```text
+//!  listener ─▶ connection (task) ─▶ wire ─▶ session ─▶ inlet.offer(publish, receipt)
+//!                  ▲    ▲                                           │
+//!                  │    └──────────── line ◀── receipt.settle ◀─────┘  (any thread)
+//!                  │ sweep: keep-alive, deadlines, expiry
+//!                  └ registry: sessions by identity and client id, here or away
+//! ```
+//!
+//! Order of a stop: [`Handle::close_intake`], then whoever holds receipts settles them, then
+//! [`Handle::disconnect_all`] sends what is owed and says good-bye.
+
+mod inlet;
+pub mod auth;
+mod listener;
+mod gate;
+mod connection;
+mod conduct;
+mod session;
+mod wire;
+mod line;
+mod lines;
+mod registry;
+mod sweep;
+mod pulse;
+mod hub;
+mod handle;
+mod metrics;
+
+pub use handle::{Disconnected, Handle, MessageQos};
+pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use listener::BindError;
+pub use metrics::METRICS;
+pub use registry::Delivery;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+};
+
+use tokio::net::TcpListener;
+
+use self::{
+    auth::Authentication,
+    hub::{Core, Hub},
+};
+use crate::{
+    config::{AuthConfig, MqttConfig},
+    domain::Clock,
+    supervise::TaskSet,
+};
+
+/// The broker, before it listens.
+#[derive(Debug)]
+pub struct Broker;
+
+/// A broker that listens on every address and serves nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    listeners: Vec<StdListener>,
+    config: MqttConfig,
+    authentication: Authentication,
+}
+
+impl Broker {
+    /// Listens on every address of the configuration.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or authentication lacks its key.
+    pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
+        if mqtt.listen.is_empty() {
+            return Err(BindError::NoAddress);
+        }
+        let authentication = Authentication::new(auth)?;
+        let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
+        Ok(Bound {
+            listeners: listeners.collect::<Result<_, _>>()?,
+            config: mqtt.clone(),
+            authentication,
+        })
+    }
+}
+
+impl Bound {
+    /// The addresses listened on, with the ports that were chosen for port 0.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(StdListener::local_addr).collect()
+    }
+
+    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection.
+    ///
+    /// # Errors
+    /// A listener cannot be handed to the runtime.
+    pub fn serve<I: Inlet>(
+        self,
+        inlet: Arc<I>,
+        clock: Arc<dyn Clock>,
+        tasks: &mut TaskSet,
+    ) -> io::Result<Handle> {
+        let core = Arc::new(Core::new(self.config, self.authentication, clock));
+        let hub = Arc::new(Hub {
+            core: Arc::clone(&core),
+            inlet,
+        });
+        for listener in self.listeners {
+            let listener = TcpListener::from_std(listener)?;
+            let intake = core.intakes.token();
+            let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
+            tasks.spawn("mqtt-accept", accept);
+        }
+        tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
+        Ok(Handle::new(core))
+    }
+}
+
+#[cfg(test)]
+mod tests;

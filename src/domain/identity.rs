@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use thiserror::Error;
 
 /// Longest class or device id, bytes: long enough for a GB/T 28181 id, a VIN, an IMEI or a UUID with a prefix.
-pub const ID_BYTES_MAX: usize = 128;
+pub(super) const ID_BYTES_MAX: usize = 128;
 
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,6 +61,12 @@ macro_rules! id {
             /// [`IdentityError`] says which rule it breaks.
             pub fn new(id: &str) -> Result<Self, IdentityError> {
                 Ok(Self(Arc::from(validated(id)?)))
+            }
+
+            /// Whether a text would be taken by [`Self::new`]; costs no allocation.
+            #[must_use]
+            pub fn is_valid(id: &str) -> bool {
+                validated(id).is_ok()
             }
 
             /// The id as text.

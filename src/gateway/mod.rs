@@ -1,1 +1,116 @@
-//! (in work)
+//! The composition root: binds every port, opens the spool, wires the stages together by their narrow interfaces,
+//! runs until a signal or a failure, and stops in flow order. It decides nothing about readings.
+
+mod error;
+mod bound;
+mod reload;
+mod running;
+mod status;
+
+pub use error::GatewayError;
+pub use reload::Reread;
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::running::Running;
+use crate::{
+    broker, config::Config, domain::SystemClock, ingest, spool, supervise::TaskFailure,
+    telemetry::{self, Exporter, Metric}, uplink,
+};
+
+/// Every stage's metrics, for the exporter and for docs/metrics.md.
+pub const STAGES: [&[Metric]; 4] = [
+    broker::METRICS,
+    ingest::METRICS,
+    spool::METRICS,
+    uplink::METRICS,
+];
+
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes and the log filter;
+/// `reread` gives the configuration as it stands then.
+///
+/// # Errors
+/// [`GatewayError`] says what could not be bound, opened or kept running; its exit code is one of sysexits.h.
+pub fn run(config: Config, reread: Reread) -> Result<(), GatewayError> {
+    match telemetry::raise_open_files() {
+        Ok(files) => tracing::debug!(files, "limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
+    let exporter = Exporter::install()?;
+    for metrics in STAGES {
+        telemetry::describe(metrics);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.node.worker_threads)
+        .thread_name("sensegate")
+        .enable_all()
+        .build()
+        .map_err(GatewayError::Runtime)?;
+    let ended = runtime.block_on(Box::pin(serve(config, reread, exporter)));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: Config, reread: Reread, exporter: Exporter) -> Result<(), GatewayError> {
+    let mut signals = Signals::new().map_err(GatewayError::Runtime)?;
+    let mut running = Box::pin(Running::start(config, Arc::new(SystemClock), exporter)).await?;
+    let failure = loop {
+        tokio::select! {
+            biased;
+            failure = running.failure() => break Some(failure),
+            asked = signals.next() => match asked {
+                Asked::Stop(name) => {
+                    tracing::info!(signal = name, "stopping");
+                    break None;
+                }
+                Asked::Reload => Box::pin(running.reload(&reread)).await,
+            },
+        }
+    };
+    if let Some(failure) = &failure {
+        tracing::error!(%failure, "a part of the gateway failed: stopping");
+    }
+    let stopped = Box::pin(running.stop()).await;
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None => stopped,
+    }
+}
+
+/// What a signal asks for.
+enum Asked {
+    Stop(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+}
+
+impl From<TaskFailure> for GatewayError {
+    fn from(failure: TaskFailure) -> Self {
+        Self::Failed(failure)
+    }
+}

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     class::Class,
-    rules::{Fault, Options, Rule, message_fault},
+    rules::{Options, Place, Rule, message_place},
 };
 use crate::proto::CLASS_DESCRIPTORS;
 
@@ -35,7 +35,7 @@ pub enum ClassError {
     #[error("{at}: {rule}")]
     Rule {
         /// File, line, message and field.
-        at: Fault,
+        at: Place,
         /// The rule.
         rule: Rule,
     },
@@ -123,7 +123,7 @@ impl Classes {
                     id: class.id().to_owned(),
                     by: format!("{} in {}", other.message_name(), other.file_name()),
                 };
-                let at = message_fault(&message);
+                let at = message_place(&message);
                 return Err(ClassError::Rule { at, rule });
             }
             by_id.insert(class.id().into(), class.index());

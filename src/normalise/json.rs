@@ -90,6 +90,8 @@ fn element(scanner: &mut Scanner<'_>, sheet: &mut Sheet<'_>) -> Result<(), Rejec
 pub(super) struct Seen {
     slots: [u64; FIELDS_MAX / 64],
     observed_at: bool,
+    /// The slot that comes next if members keep the order of their fields.
+    expected: usize,
 }
 
 impl Seen {
@@ -109,27 +111,11 @@ impl Seen {
 #[inline]
 fn object(scanner: &mut Scanner<'_>, sheet: &mut Sheet<'_>) -> Result<(), Reject> {
     scanner.expect(b'{', "an object")?;
-    let mut seen = Seen::default();
-    let mut expected = 0;
     if !scanner.take(b'}') {
+        let mut seen = Seen::default();
         loop {
             let name = scanner.name()?;
-            if let Some((at, slot)) = sheet.class().plan.by_name(&name, expected) {
-                expected = at + 1;
-                if !seen.mark(at) {
-                    return Err(twice(&name));
-                }
-                value(scanner, sheet, slot)?;
-            } else if matches!(&*name, "observed_at" | "observedAt") {
-                if seen.observed_at {
-                    return Err(twice(&name));
-                }
-                seen.observed_at = true;
-                sheet.observed_at = observed_at(scanner, &name)?;
-            } else {
-                let raw = scanner.value()?;
-                sheet.put_unknown(&name, raw)?;
-            }
+            one_member(scanner, sheet, &name, &mut seen)?;
             if !scanner.take(b',') {
                 scanner.expect(b'}', "a comma or the end of the object")?;
                 break;
@@ -137,6 +123,31 @@ fn object(scanner: &mut Scanner<'_>, sheet: &mut Sheet<'_>) -> Result<(), Reject
         }
     }
     sheet.finish()
+}
+
+#[inline]
+fn one_member(
+    scanner: &mut Scanner<'_>,
+    sheet: &mut Sheet<'_>,
+    name: &str,
+    seen: &mut Seen,
+) -> Result<(), Reject> {
+    if let Some((at, slot)) = sheet.class().plan.by_name(name, seen.expected) {
+        seen.expected = at + 1;
+        if !seen.mark(at) {
+            return Err(twice(name));
+        }
+        return value(scanner, sheet, slot);
+    }
+    if matches!(name, "observed_at" | "observedAt") {
+        if seen.observed_at {
+            return Err(twice(name));
+        }
+        seen.observed_at = true;
+        sheet.observed_at = observed_at(scanner, name)?;
+        return Ok(());
+    }
+    sheet.put_unknown(name, scanner.value()?)
 }
 
 fn observed_at(scanner: &mut Scanner<'_>, name: &str) -> Result<Option<UnixNanos>, Reject> {

@@ -34,7 +34,7 @@ pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, normalise,
 };
 pub use quality::Quality;
-pub use rules::Rule;
+pub use rules::{Place, Rule};
 pub use ucum::UnitError;
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::{
     domain::{QuarantineReason, UnixNanos},
 };
 
-/// Most unknown members of a reading that are kept, and most attributes that a transport may bring.
+/// Most unknown members of a reading that are kept, and most attributes that a transport may bring: room for what a
+/// firmware adds, none for a device that would turn a reading into a store.
 pub const MEMBERS_MAX: usize = 16;
 /// Most bytes, names included, of either.
 pub const MEMBER_BYTES_MAX: usize = 1_024;
@@ -37,7 +38,7 @@ pub struct Payload<'a> {
     pub attributes: &'a [(&'a str, &'a str)],
 }
 
-/// Bounds of what is taken.
+/// Bounds of what is taken, beside [`MEMBERS_MAX`] and [`MEMBER_BYTES_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Most readings in one payload.
@@ -46,10 +47,6 @@ pub struct Limits {
     pub reading_bytes_max: usize,
     /// Largest difference between observed and received time that is not flagged.
     pub skew_max: Duration,
-    /// Most unknown members of a reading, and most attributes of a payload.
-    pub members_max: usize,
-    /// Most bytes of either, names included.
-    pub member_bytes_max: usize,
 }
 
 impl From<&NormaliseConfig> for Limits {
@@ -58,8 +55,6 @@ impl From<&NormaliseConfig> for Limits {
             readings_per_payload_max: config.readings_per_payload_max,
             reading_bytes_max: config.reading_bytes_max,
             skew_max: config.skew_max,
-            members_max: MEMBERS_MAX,
-            member_bytes_max: MEMBER_BYTES_MAX,
         }
     }
 }

@@ -29,7 +29,7 @@ qualities! {
     LAST_USABLE = 0x4090_0000, "UncertainLastUsableValue";
     /// A value set by hand or by rule in place of the measured one.
     SUBSTITUTE = 0x4091_0000, "UncertainSubstituteValue";
-    /// The sensor is known to be inaccurate.
+    /// The value lies at one of the sensor's limits.
     SENSOR_NOT_ACCURATE = 0x4093_0000, "UncertainSensorNotAccurate";
     /// The value lies outside of the plausible range that its class declares.
     RANGE_EXCEEDED = 0x4094_0000, "UncertainEngineeringUnitsExceeded";

@@ -17,7 +17,7 @@ use crate::proto::platform::{AlarmLevel, Batch, Reading, TimeSource};
 
 /// Why bytes cannot be shown.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum RenderError {
+pub enum ShowError {
     /// Not an encoded `sensegate.platform.v1.Reading`, or not entries of `Batch.readings`.
     #[error("not an encoded reading: {0}")]
     Reading(prost::DecodeError),
@@ -35,8 +35,8 @@ pub enum RenderError {
 ///
 /// # Errors
 /// The bytes are no such entries.
-pub fn readings(classes: &Classes, entries: &[u8]) -> Result<Vec<Value>, RenderError> {
-    let batch = Batch::decode(entries).map_err(RenderError::Reading)?;
+pub fn readings(classes: &Classes, entries: &[u8]) -> Result<Vec<Value>, ShowError> {
+    let batch = Batch::decode(entries).map_err(ShowError::Reading)?;
     Ok(batch
         .readings
         .iter()
@@ -97,7 +97,7 @@ pub fn reading(classes: &Classes, reading: &Reading) -> Value {
 ///
 /// # Errors
 /// The value is no message of the class.
-pub fn canonical(class: &Class, reading: &Reading) -> Result<Value, RenderError> {
+pub fn canonical(class: &Class, reading: &Reading) -> Result<Value, ShowError> {
     let message = decode(class, reading)?;
     let mut members = Map::new();
     if reading.time_source() == TimeSource::Device {
@@ -116,9 +116,9 @@ pub fn canonical(class: &Class, reading: &Reading) -> Result<Value, RenderError>
     Ok(Value::Object(members))
 }
 
-fn decode(class: &Class, reading: &Reading) -> Result<DynamicMessage, RenderError> {
+fn decode(class: &Class, reading: &Reading) -> Result<DynamicMessage, ShowError> {
     DynamicMessage::decode(class.descriptor.clone(), reading.value.clone()).map_err(|why| {
-        RenderError::Value {
+        ShowError::Value {
             class: class.id().to_owned(),
             why,
         }
@@ -137,7 +137,7 @@ fn present<'a>(
 }
 
 /// The fields that the class knows, and the wire bytes of the others.
-fn values(class: &Class, reading: &Reading) -> Result<(Value, Option<Value>), RenderError> {
+fn values(class: &Class, reading: &Reading) -> Result<(Value, Option<Value>), ShowError> {
     let message = decode(class, reading)?;
     let mut known = Map::new();
     for (field, typed) in present(class, &message) {

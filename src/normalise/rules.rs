@@ -54,7 +54,7 @@ pub enum Rule {
 
 /// Where in which file a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Place {
     /// The file as it would be imported.
     pub(super) file: String,
     /// Line, from 1; none where the file's text is not at hand.
@@ -63,7 +63,7 @@ pub struct Fault {
     pub(super) subject: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{}:{line}: {}", self.file, self.subject),
@@ -72,7 +72,7 @@ impl fmt::Display for Fault {
     }
 }
 
-type Broken = (Fault, Rule);
+type Broken = (Place, Rule);
 
 /// The options of `sensegate/classes/v1/options.proto`.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Options {
         let Some(options) = option::<ClassOptions>(&message.options(), &self.class) else {
             return Ok(None);
         };
-        let broken = |rule| (message_fault(message), rule);
+        let broken = |rule| (message_place(message), rule);
         ClassId::new(&options.id).map_err(|why| broken(Rule::Id(why)))?;
         let lane = u8::try_from(options.lane)
             .ok()
@@ -143,13 +143,13 @@ impl Options {
         for descriptor in descriptors {
             let (field, form) = self
                 .field(&descriptor)
-                .map_err(|rule| (field_fault(message, &descriptor), rule))?;
+                .map_err(|rule| (field_place(message, &descriptor), rule))?;
             let clashes = |other: &Field| {
                 [&other.name, &other.json_name].contains(&&field.name)
                     || [&other.name, &other.json_name].contains(&&field.json_name)
             };
             if fields.iter().any(clashes) {
-                return Err((field_fault(message, &descriptor), Rule::Name));
+                return Err((field_place(message, &descriptor), Rule::Name));
             }
             fields.push(field);
             forms.push(form);
@@ -269,7 +269,9 @@ fn check_property(property: &PropertyOptions, kind: &FieldKind) -> Result<(), Ru
         })?;
     }
     match (property.min, property.max) {
-        (Some(min), Some(max)) if !(min <= max) => Err(Rule::Range { min, max }),
+        (Some(min), Some(max)) if min > max || min.is_nan() || max.is_nan() => {
+            Err(Rule::Range { min, max })
+        }
         _ => Ok(()),
     }
 }
@@ -288,20 +290,20 @@ fn option<T: prost::Message + Default>(
     }
 }
 
-pub(super) fn message_fault(message: &MessageDescriptor) -> Fault {
-    fault(
+pub(super) fn message_place(message: &MessageDescriptor) -> Place {
+    place(
         &message.parent_file(),
         message.path(),
         message.name().to_owned(),
     )
 }
 
-fn field_fault(message: &MessageDescriptor, field: &FieldDescriptor) -> Fault {
+fn field_place(message: &MessageDescriptor, field: &FieldDescriptor) -> Place {
     let subject = format!("{}.{}", message.name(), field.name());
-    fault(&message.parent_file(), field.path(), subject)
+    place(&message.parent_file(), field.path(), subject)
 }
 
-fn fault(file: &FileDescriptor, path: &[i32], subject: String) -> Fault {
+fn place(file: &FileDescriptor, path: &[i32], subject: String) -> Place {
     let line = file
         .file_descriptor_proto()
         .source_code_info
@@ -310,7 +312,7 @@ fn fault(file: &FileDescriptor, path: &[i32], subject: String) -> Fault {
         .find(|location| location.path == path)
         .and_then(|location| usize::try_from(*location.span.first()?).ok())
         .map(|line| line + 1);
-    Fault {
+    Place {
         file: file.name().to_owned(),
         line,
         subject,

@@ -9,7 +9,7 @@
 use super::{
     attributes::Attributes,
     class::Class,
-    payload::{Encoded, Limits, Payload, Reject},
+    payload::{Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, Reject},
     plan::{Form, Integer, Slot},
     quality::Quality,
     wire,
@@ -60,13 +60,12 @@ struct Bound {
 }
 
 impl Bound {
-    fn add(&mut self, bytes: usize, limits: &Limits) -> Result<(), String> {
+    fn add(&mut self, bytes: usize) -> Result<(), String> {
         self.count += 1;
         self.bytes += bytes;
-        if self.count > limits.members_max || self.bytes > limits.member_bytes_max {
+        if self.count > MEMBERS_MAX || self.bytes > MEMBER_BYTES_MAX {
             return Err(format!(
-                "more than {} of them or {} bytes",
-                limits.members_max, limits.member_bytes_max
+                "more than {MEMBERS_MAX} of them or {MEMBER_BYTES_MAX} bytes"
             ));
         }
         Ok(())
@@ -90,14 +89,12 @@ impl<'a> Sheet<'a> {
         attributes.keep(0);
         let mut transport = Bound::default();
         for (name, value) in payload.attributes {
-            transport
-                .add(name.len() + value.len(), limits)
-                .map_err(|why| {
-                    Reject::new(
-                        QuarantineReason::TooLarge,
-                        format!("user properties: {why}"),
-                    )
-                })?;
+            transport.add(name.len() + value.len()).map_err(|why| {
+                Reject::new(
+                    QuarantineReason::TooLarge,
+                    format!("user properties: {why}"),
+                )
+            })?;
             attributes.put_transport(name, value);
         }
         let mut sheet = Self {
@@ -235,6 +232,10 @@ impl<'a> Sheet<'a> {
     }
 
     #[inline]
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "the value of a boolean field"
+    )]
     pub(super) fn put_bool(&mut self, slot: &Slot, value: bool) {
         self.put(slot).push(u8::from(value));
     }
@@ -268,18 +269,16 @@ impl<'a> Sheet<'a> {
     /// Keeps a member that the class does not know.
     pub(super) fn put_unknown(&mut self, name: &str, raw: &str) -> Result<(), Reject> {
         self.out.unknown_members += 1;
-        self.unknown
-            .add(name.len() + raw.len(), self.limits)
-            .map_err(|why| {
-                Reject::new(
-                    QuarantineReason::TooLarge,
-                    format!(
-                        "{}: members unknown to class {}: {why}",
-                        member(name),
-                        self.class.id()
-                    ),
-                )
-            })?;
+        self.unknown.add(name.len() + raw.len()).map_err(|why| {
+            Reject::new(
+                QuarantineReason::TooLarge,
+                format!(
+                    "{}: members unknown to class {}: {why}",
+                    member(name),
+                    self.class.id()
+                ),
+            )
+        })?;
         let attributes = &mut self.out.scratch.attributes;
         if attributes.put_member(name, raw, self.transport.count) {
             Ok(())

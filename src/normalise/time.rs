@@ -4,6 +4,8 @@ use super::scan::Number;
 use crate::domain::UnixNanos;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// 2^64, the first number of nanoseconds that does not fit.
+const NANOS_END: f64 = 18_446_744_073_709_551_616.0;
 
 /// RFC 3339 text; none if it is not, or lies before 1970 or behind 2554. Digits behind the ninth of a fraction are cut;
 /// a leap second counts as the second after it, as in Unix time.
@@ -37,15 +39,16 @@ pub(super) fn from_millis(number: Number<'_>) -> Option<UnixNanos> {
         return millis.checked_mul(1_000_000).map(UnixNanos);
     }
     let nanos = number.text.parse::<f64>().ok()? * 1e6;
+    if !(0.0..NANOS_END).contains(&nanos) {
+        return None;
+    }
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the range is checked; the fraction of a nanosecond goes"
     )]
-    // 2^64: the first number that does not fit.
-    (0.0..18_446_744_073_709_551_616.0)
-        .contains(&nanos)
-        .then(|| UnixNanos(nanos as u64))
+    let nanos = nanos as u64;
+    Some(UnixNanos(nanos))
 }
 
 fn two(tens: u8, ones: u8) -> Option<i64> {

@@ -37,7 +37,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// ZigZag: small magnitudes become small numbers.
+/// `ZigZag`: small magnitudes become small numbers.
 #[inline]
 #[expect(clippy::cast_sign_loss, reason = "ZigZag is defined on the bits")]
 pub(super) const fn zigzag(value: i64) -> u64 {

@@ -1,1 +1,51 @@
-//! (in work)
+//! The durable queue: what is acknowledged to a device stands here until the platform holds it.
+//!
+//! ```text
+//!  ingest ──append──▶ intake ──group──▶ writer thread ──one synced batch──▶ store
+//!                     (short lock)        │  ▲                                │
+//!  connection ◀──────settle───────────────┘  └─ inbox: delivered, refused     │
+//!                                         └─▶ views, tail ──▶ reader ◀────────┘ ──▶ uplink
+//! ```
+//! Three lanes, each with a gapless sequence: every number is a reading or belongs to a gap that says why there is none.
+//! Readings stand in blocks (`block` draws one), blocks and gaps in the store under their lane and first sequence
+//! (`keys`), and a book for each lane says where it stands and keeps the ledger (`book`), in the same batch. It knows
+//! neither MQTT nor gRPC, and of a reading only where it ends.
+//!
+//! Read in this order: `block`, `keys`, `book`; `intake`, `writer`, `desk`; `reader`, `retire`, `mend`; `open`.
+
+mod block;
+mod keys;
+mod ranges;
+mod ledger;
+mod book;
+mod quarantine;
+mod readings;
+mod error;
+mod metrics;
+mod health;
+mod tail;
+mod shared;
+mod intake;
+mod writer;
+mod desk;
+mod reader;
+mod retire;
+mod mend;
+mod open;
+mod recovery;
+mod recount;
+mod stat;
+#[cfg(test)]
+mod tests;
+
+pub use block::GapReason;
+pub use error::SpoolError;
+pub use health::SpoolHealth;
+pub use intake::{Readings, SpoolInlet, Unplaced};
+pub use ledger::{LaneLedger, Ledger};
+pub use metrics::METRICS;
+pub use open::{Opened, Recovery, Spool};
+pub use quarantine::{QuarantineEntry, Quarantined};
+pub use reader::{Commits, Item, LaneState, SpoolReader};
+pub use stat::{LaneStat, SpoolStat, quarantined, stat};
+pub use writer::{RunningWriter, SpoolWriter};

@@ -1,1 +1,10 @@
-//! Integration tests.
+//! The gateway as its users meet it: the real binary, real sockets, a real `RocksDB`, a real platform.
+#![cfg(test)]
+
+mod delivery;
+mod demo;
+mod device;
+mod path;
+mod platform;
+mod stop;
+mod support;

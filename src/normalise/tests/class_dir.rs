@@ -232,3 +232,21 @@ fn a_file_cannot_stand_in_for_an_embedded_one() {
     let error = refused(text);
     assert!(error.starts_with("own.proto:3:9: "), "{error}");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("own.proto")).unwrap();
+    let folder = Classes::with_dir(dir.path()).unwrap_err().to_string();
+    fs::remove_dir(dir.path().join("own.proto")).unwrap();
+    fs::write(
+        dir.path().join("own.proto"),
+        b"syntax = \"proto3\";\n// \xFF\n",
+    )
+    .unwrap();
+    let latin = Classes::with_dir(dir.path()).unwrap_err().to_string();
+    for error in [folder, latin] {
+        assert!(error.contains("own.proto"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}

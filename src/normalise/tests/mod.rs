@@ -3,6 +3,7 @@
 mod catalogue;
 mod class_dir;
 mod json;
+mod refusals;
 mod protobuf;
 mod round_trip;
 
@@ -24,8 +25,6 @@ const LIMITS: Limits = Limits {
     readings_per_payload_max: 100,
     reading_bytes_max: 4_096,
     skew_max: Duration::from_secs(300),
-    members_max: 16,
-    member_bytes_max: 1_024,
 };
 
 fn embedded() -> &'static Classes {

@@ -29,7 +29,7 @@ fn value(field: &Field, seed: u64) -> (String, Value) {
             (format!("\"{number}\""), Value::U64(number))
         }
         FieldKind::Bool => {
-            let yes = seed % 2 == 0;
+            let yes = seed.is_multiple_of(2);
             (yes.to_string(), Value::Bool(yes))
         }
         FieldKind::Text => {

@@ -1,0 +1,55 @@
+# Two commands do everything: `make demo` and `make test`. The rest is for those who work on it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# RocksDB's C++ is built once and kept outside target/ (scripts/librocksdb says where).
+ROCKSDB = export ROCKSDB_LIB_DIR="$$(scripts/librocksdb)" ROCKSDB_STATIC=1
+# Thousands of connections are thousands of open files.
+FILES = ulimit -n "$$(ulimit -Hn)"
+# One profile for tests and lints, so that dependencies are compiled once.
+CI = --profile ci --all-features
+RUN_TESTS = $(if $(shell command -v cargo-nextest),cargo nextest run --cargo-profile ci --all-features --no-fail-fast,cargo test $(CI) --no-fail-fast)
+
+DEMO_FLAGS ?= --scale 0.0002 --duration 60s
+PREFIX ?= /usr/local
+
+.PHONY: help demo test lint bench docs build install deps deps-test
+
+help:  ## what there is to do
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile | sed 's/:/\t/2' | expand -t 24
+
+deps:
+	@scripts/install-deps build
+
+deps-test:
+	@scripts/install-deps test
+
+demo: deps  ## build, run platform, gateway and devices of all 226 classes, show it live (DEMO_FLAGS to change it)
+	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
+	@$(FILES); target/release/sensegate-lab demo $(DEMO_FLAGS)
+
+test: deps-test  ## install what is missing and run all tests
+	@$(ROCKSDB); $(FILES); $(RUN_TESTS)
+
+lint: deps-test  ## formatting, clippy, licences and bans, the unit's hardening, the metrics' names
+	@$(ROCKSDB); scripts/lint
+
+bench: deps  ## the figures of docs/benchmarks.md, with their yardsticks
+	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
+	@$(ROCKSDB); cargo bench --bench normalise
+	@$(FILES); target/release/sensegate-lab bench --markdown
+
+docs: deps  ## write the reference pages anew from the tables in the code
+	@$(ROCKSDB); cargo build $(CI) --bin sensegate
+	@for page in configuration metrics classes; do target/ci/sensegate docs $$page > docs/$$page.md; done
+	@target/ci/sensegate docs example-config > config/sensegate.toml
+
+build: deps  ## the release binaries
+	@$(ROCKSDB); cargo build --release --bin sensegate
+
+install: build  ## binary, unit and example configuration below PREFIX and /etc
+	install -Dm755 target/release/sensegate $(DESTDIR)$(PREFIX)/bin/sensegate
+	install -Dm644 systemd/sensegate.service $(DESTDIR)/etc/systemd/system/sensegate.service
+	install -Dm644 systemd/90-sensegate.conf $(DESTDIR)/etc/sysctl.d/90-sensegate.conf
+	test -e $(DESTDIR)/etc/sensegate/sensegate.toml || install -Dm644 config/sensegate.toml $(DESTDIR)/etc/sensegate/sensegate.toml

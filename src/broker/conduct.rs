@@ -1,0 +1,481 @@
+//! How a connection answers packets: CONNECT and the claim of a session, publishes and their offers, the rest, and the
+//! end. The session decides; here its decisions meet the registry and the inlet.
+
+use bytes::BytesMut;
+use rmqtt_codec::{
+    types::QoS,
+    v5::{Connect, ConnectAck, ConnectAckReason, DisconnectReasonCode},
+};
+use tokio::time::{Duration, sleep};
+
+use super::{
+    connection::{Connection, Hold, Scratch, Stage},
+    gate::Entry,
+    inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
+    line::{Inherited, News, Subscribed},
+    metrics::Ending,
+    pulse::Ticks,
+    registry::{Absence, Clean, Joined, Key, Leaving, Left, adopt_outcomes},
+    session::{Admission, Agreement, Kept, Session, Will, agree, seconds, too_large},
+    wire::{
+        Answers, Frame, Greeting, Publish, Request, Version, Violation, frame, read_greeting,
+        read_request,
+    },
+};
+
+/// Pause before a publish of an MQTT 3.1.1 client is offered again that a full lane refused.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// What became of a packet.
+enum Handled {
+    /// It is done with.
+    Done,
+    /// It has to be handled again later.
+    Later(Box<Hold>),
+}
+
+impl<I: Inlet> Connection<I> {
+    /// Handles whole packets; returns how many bytes were used.
+    pub(crate) fn handle_packets(&mut self, bytes: &[u8], scratch: &mut Scratch) -> usize {
+        let mut used = 0;
+        while matches!(self.stage, Stage::Greeting | Stage::Open) && self.hold.is_none() {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let handled = match frame(rest, self.core().config.packet_bytes_max) {
+                Ok(None) => break,
+                Ok(Some(frame)) => self
+                    .handle_packet(frame, scratch)
+                    .map(|handled| (handled, frame.whole.len())),
+                Err(violation) => Err(violation),
+            };
+            match handled {
+                Ok((Handled::Done, count)) => used += count,
+                Ok((Handled::Later(hold), _)) => {
+                    self.hold = Some(hold);
+                    self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+                }
+                Err(violation) => self.violate(violation, scratch),
+            }
+        }
+        self.release(scratch);
+        match self.stage {
+            Stage::Greeting | Stage::Claiming | Stage::Open => used,
+            Stage::Leaving | Stage::Lingering | Stage::Done => bytes.len(),
+        }
+    }
+
+    fn handle_packet(
+        &mut self,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Handled, Violation> {
+        if self.stage == Stage::Greeting {
+            self.greet(frame, scratch)?;
+            return Ok(Handled::Done);
+        }
+        // The session is lent out for the packet, so that it and the connection can both change.
+        let Some(mut session) = self.session.take() else {
+            return Ok(Handled::Done);
+        };
+        let handled = if frame.first >> 4 == 3 {
+            self.handle_publish(&mut session, frame, scratch)
+        } else {
+            self.handle_request(&mut session, frame, &mut scratch.out)
+        };
+        self.session = Some(session);
+        match handled {
+            Ok(Next::Done) => Ok(Handled::Done),
+            Ok(Next::Later(hold)) => Ok(Handled::Later(hold)),
+            Ok(Next::Farewell) => {
+                self.depart(Ending::Client);
+                Ok(Handled::Done)
+            }
+            Err(violation) => Err(violation),
+        }
+    }
+
+    fn greet(&mut self, frame: Frame<'_>, scratch: &mut Scratch) -> Result<(), Violation> {
+        match read_greeting(frame)? {
+            Greeting::Connect(version, connect) => self.connect(version, *connect, scratch),
+            Greeting::Refused(version, reason) => self.turn_away(version, reason, scratch),
+        }
+        Ok(())
+    }
+
+    fn turn_away(&mut self, version: Version, reason: ConnectAckReason, scratch: &mut Scratch) {
+        self.core().metrics.turned_away(reason);
+        let faulty = matches!(
+            reason,
+            ConnectAckReason::MalformedPacket | ConnectAckReason::ProtocolError
+        );
+        if faulty {
+            self.core().metrics.violated(version);
+        }
+        // MQTT 3.1.1 closes on a CONNECT that breaks the protocol, without a word.
+        if version == Version::V5 || !faulty {
+            let connack = ConnectAck {
+                reason_code: reason,
+                ..ConnectAck::default()
+            };
+            let mut answers = Answers {
+                out: &mut scratch.out,
+                version,
+                bytes_max: u32::MAX,
+            };
+            // Nothing else can be said if this cannot.
+            answers.connack(connack).unwrap_or_default();
+        }
+        self.depart(Ending::TurnedAway);
+    }
+
+    fn connect(&mut self, version: Version, connect: Connect, scratch: &mut Scratch) {
+        let refusal = match self.entry {
+            Entry::Free => None,
+            Entry::Busy => Some(ConnectAckReason::ServerBusy),
+            Entry::AddressQuota => Some(ConnectAckReason::QuotaExceeded),
+        };
+        if let Some(reason) = refusal {
+            return self.turn_away(version, reason, scratch);
+        }
+        let core = self.core();
+        let agreed = agree(version, connect, &core.config, &core.authentication, rand::random);
+        let Agreement { session, connack, clean } = match agreed {
+            Ok(agreement) => agreement,
+            Err(reason) => return self.turn_away(version, reason, scratch),
+        };
+        let key = Key::new(session.identity.as_ref(), &session.client_id);
+        let clean = if clean { Clean::Yes } else { Clean::No };
+        let now = core.pulse.now();
+        let joined = core.registry.join(&key, &self.line, clean, now);
+        self.session = Some(session);
+        match joined {
+            Joined::New(will) => {
+                if let Some(will) = will {
+                    self.hub.publish_will(will);
+                }
+                self.open(*connack, None, scratch);
+            }
+            Joined::Resumed(absence) => {
+                let Absence { kept, line, .. } = *absence;
+                adopt_outcomes(&kept, &line, &self.line);
+                self.open(*connack, Some(kept), scratch);
+            }
+            Joined::Coming => {
+                self.connack = Some(connack);
+                self.stage = Stage::Claiming;
+            }
+        }
+    }
+
+    /// A predecessor has handed over its session.
+    pub(crate) fn claim(&mut self, inherited: Inherited, scratch: &mut Scratch) {
+        let Some(connack) = self.connack.take() else {
+            return;
+        };
+        let kept = match inherited {
+            Inherited::Session(kept) => Some(kept),
+            Inherited::Nothing => None,
+        };
+        self.open(*connack, kept, scratch);
+        self.handle_partial(scratch);
+    }
+
+    fn open(&mut self, mut connack: ConnectAck, kept: Option<Box<Kept>>, scratch: &mut Scratch) {
+        connack.session_present = kept.is_some();
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if let Some(kept) = kept {
+            session.kept = *kept;
+        }
+        self.line.set_hears(hears(session));
+        let mut answers = session.answers(&mut scratch.out);
+        let written = answers.connack(connack);
+        if written.is_ok() {
+            session.resume(&mut answers);
+        }
+        self.stage = Stage::Open;
+        let silence = self.silence_max();
+        self.line.allow_silence(self.core().pulse.now(), silence);
+        if too_large(written).is_err() {
+            // Whatever is said to this client would be larger than it takes.
+            self.core().metrics.turned_away(ConnectAckReason::PacketTooLarge);
+            self.depart(Ending::TurnedAway);
+        } else {
+            self.core().metrics.accepted();
+        }
+    }
+
+    fn handle_publish(
+        &self,
+        session: &mut Session,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Next, Violation> {
+        let version = session.terms.version;
+        let publish = Publish::read(version, frame)?;
+        let topic = session.resolve(&publish)?;
+        match session.admit(&publish)? {
+            Admission::Offer => {}
+            Admission::Repeated => {
+                session.kept.inbox.repeated(publish.id);
+                return Ok(Next::Done);
+            }
+            Admission::Wait => return Ok(Next::Later(Box::new(Hold::Acknowledgements))),
+        }
+        let inbox = &mut session.kept.inbox;
+        let receipt = (publish.qos != QoS::AtMostOnce)
+            .then(|| Receipt::new(&self.line, inbox.next_turn()));
+        let inbound = Inbound {
+            identity: session.identity.as_ref(),
+            topic: topic.as_str(),
+            payload: publish.payload,
+            payload_format_utf8: publish.payload_utf8,
+            user_properties: &publish.user_properties,
+        };
+        let pause = match self.hub.inlet.offer(inbound, receipt) {
+            Offer::Owed => {
+                inbox.taken(publish.qos, publish.id);
+                if let Some(count) = scratch.tally.publishes.get_mut(usize::from(publish.qos.value())) {
+                    *count += 1;
+                }
+                return Ok(Next::Done);
+            }
+            Offer::Busy(receipt) => {
+                withdraw(receipt);
+                Duration::ZERO
+            }
+            Offer::Refused(receipt, refusal) => {
+                withdraw(receipt);
+                if publish.qos == QoS::AtMostOnce {
+                    self.core().metrics.dropped(refusal_name(refusal));
+                    return Ok(Next::Done);
+                }
+                // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
+                if version == Version::V5 || refusal != Refusal::QuotaExceeded {
+                    inbox.refused(publish.qos, publish.id, refusal, version);
+                    return Ok(Next::Done);
+                }
+                REFUSED_PAUSE
+            }
+        };
+        Ok(Next::Later(Box::new(self.wait_for_room(pause))))
+    }
+
+    fn wait_for_room(&self, pause: Duration) -> Hold {
+        let inlet = std::sync::Arc::clone(&self.hub.inlet);
+        let room = async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            inlet.room().await;
+        };
+        Hold::Room(Box::pin(room), self.core().clock.steady())
+    }
+
+    fn handle_request(
+        &self,
+        session: &mut Session,
+        frame: Frame<'_>,
+        out: &mut BytesMut,
+    ) -> Result<Next, Violation> {
+        let config = &self.core().config;
+        match read_request(session.terms.version, frame)? {
+            Request::Acknowledge(ack, id, code) => {
+                let mut answers = session.answers(out);
+                session.acknowledged(ack, (id, code), &mut answers)?;
+                session.send_queued(&mut answers);
+            }
+            Request::Ping => session.answers(out).pong(),
+            Request::Subscribe(subscribe) => {
+                let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
+                let codes = spoken(session.terms.version, codes);
+                self.line.set_hears(hears(session));
+                too_large(session.answers(out).suback(subscribe.packet_id.get(), &codes))?;
+            }
+            Request::Unsubscribe(unsubscribe) => {
+                let codes = session.unsubscribe(&unsubscribe);
+                self.line.set_hears(hears(session));
+                too_large(session.answers(out).unsuback(unsubscribe.packet_id.get(), &codes))?;
+            }
+            Request::Disconnect(disconnect) => {
+                session.farewell(&disconnect, seconds(config.session_expiry_max))?;
+                return Ok(Next::Farewell);
+            }
+            Request::Auth => {
+                return Err(Violation::new(
+                    DisconnectReasonCode::BadAuthenticationMethod,
+                    "enhanced authentication is not offered",
+                ));
+            }
+            Request::Connect => return Err(Violation::protocol("a second CONNECT")),
+        }
+        Ok(Next::Done)
+    }
+
+    /// Takes settled receipts and messages to send.
+    pub(crate) fn hear_outcomes(&mut self, news: &mut News, scratch: &mut Scratch) {
+        let Some(session) = &mut self.session else {
+            news.mail.clear();
+            return;
+        };
+        if !news.mail.is_empty() {
+            self.hub.core.metrics.messages.increment(u64::try_from(news.mail.len()).unwrap_or_default());
+            let mut answers = session.answers(&mut scratch.out);
+            for message in news.mail.drain(..) {
+                session.send(message, &mut answers);
+            }
+        }
+        if news.settled.is_empty() {
+            return;
+        }
+        let version = session.terms.version;
+        for settled in news.settled.drain(..) {
+            session.kept.inbox.settled(settled, version);
+        }
+        if self.stage == Stage::Open {
+            self.release(scratch);
+        }
+    }
+
+    /// Sends the acknowledgements whose turn has come.
+    fn release(&mut self, scratch: &mut Scratch) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if self.stage != Stage::Open || !session.kept.inbox.expects() {
+            return;
+        }
+        let mut answers = session.answers(&mut scratch.out);
+        match session.kept.inbox.release(&mut answers) {
+            Ok(released) => {
+                session.kept.inbox.relax();
+                self.hub.core.metrics.released(released);
+            }
+            Err(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),
+        }
+    }
+
+    /// The client broke the protocol.
+    fn violate(&mut self, violation: Violation, scratch: &mut Scratch) {
+        let version = self.session.as_ref().map_or(Version::V5, |s| s.terms.version);
+        self.core().metrics.violated(version);
+        tracing::debug!(
+            reason = ?violation.reason,
+            what = violation.what,
+            identity = self.session.as_ref().and_then(|s| s.identity.as_ref()).map(tracing::field::display),
+            "client broke the protocol"
+        );
+        self.release(scratch);
+        self.dismiss(violation.reason, Some(violation.what), scratch);
+    }
+
+    /// Ends the connection with a last word.
+    pub(crate) fn dismiss(
+        &mut self,
+        reason: DisconnectReasonCode,
+        what: Option<&'static str>,
+        scratch: &mut Scratch,
+    ) {
+        if self.stage == Stage::Open
+            && let Some(session) = &self.session
+        {
+            let what = what.filter(|_| session.terms.reasons);
+            let mut answers = session.answers(&mut scratch.out);
+            // The connection ends with or without the word.
+            answers.disconnect(reason.into(), what).unwrap_or_default();
+        }
+        self.depart(Ending::Broker(reason));
+    }
+
+    /// The connection's session goes where it belongs. Once; what is still to be sent leaves afterwards.
+    pub(crate) fn depart(&mut self, ending: Ending) {
+        if !matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open) {
+            return;
+        }
+        self.stage = Stage::Leaving;
+        self.core().metrics.ended(ending);
+        self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+        self.line.arriving(None);
+        self.hold = None;
+        let claiming = self.connack.take().is_some();
+        if let Some(session) = self.session.take() {
+            self.leave(*session, claiming);
+        }
+        self.intake = None;
+    }
+
+    fn leave(&self, mut session: Session, claiming: bool) {
+        let core = self.core();
+        let now = core.pulse.now();
+        let key = Key::new(session.identity.as_ref(), &session.client_id);
+        let expires = now.plus(Ticks::from_seconds(session.expiry_s));
+        let will = session.will.take().filter(|_| !claiming);
+        let waits = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;
+        let (delayed, due) = match will {
+            Some(will) if waits(&will) => (Some(will), None),
+            due => (None, due),
+        };
+        let leaving = if session.expiry_s == 0 {
+            Leaving::Ends
+        } else if claiming {
+            Leaving::Unclaimed(expires)
+        } else {
+            session.kept.interrupt();
+            Leaving::Stays(Box::new(Absence {
+                kept: Box::new(session.kept),
+                expires,
+                will: delayed.map(|will| (now.plus(Ticks::from_seconds(will.delay_s)), will)),
+                line: std::sync::Arc::clone(&self.line),
+            }))
+        };
+        let orphaned = match core.registry.leave(&key, &self.line, leaving) {
+            Left::Done(will) => will,
+            Left::NoRoom(will) => {
+                core.metrics.away_lost.increment(1);
+                will
+            }
+        };
+        for will in due.into_iter().chain(orphaned) {
+            self.hub.publish_will(will);
+        }
+    }
+}
+
+/// What follows from a packet.
+enum Next {
+    Done,
+    Later(Box<Hold>),
+    Farewell,
+}
+
+const fn hears(session: &Session) -> Subscribed {
+    if session.kept.down.is_some() {
+        Subscribed::Yes
+    } else {
+        Subscribed::No
+    }
+}
+
+fn withdraw(receipt: Option<Receipt>) {
+    if let Some(receipt) = receipt {
+        receipt.withdraw();
+    }
+}
+
+/// SUBACK's codes in the words of the version.
+fn spoken(version: Version, mut codes: Vec<u8>) -> Vec<u8> {
+    if version == Version::V3 {
+        for code in codes.iter_mut().filter(|code| **code > 2) {
+            *code = 0x80;
+        }
+    }
+    codes
+}
+
+const fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotAuthorised => "not_authorised",
+        Refusal::TopicInvalid => "topic_invalid",
+        Refusal::QuotaExceeded => "quota",
+    }
+}

@@ -1,0 +1,100 @@
+//! What others may ask of the running broker: to deliver a message to a device, and to stop in order.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{
+    hub::Core,
+    line::{Message, Signals},
+    registry::{Delivery, qos},
+    session::down_topic,
+};
+use crate::domain::Identity;
+
+/// How long aborted connections may take to notice.
+const ABORT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A handle to the running broker; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    core: Arc<Core>,
+}
+
+/// How carefully a message is delivered to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MessageQos {
+    /// At most once; not kept for a client that is away.
+    AtMostOnce = 0,
+    /// At least once.
+    AtLeastOnce = 1,
+    /// Exactly once.
+    ExactlyOnce = 2,
+}
+
+/// How the connections ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Connections that had to be cut at the deadline.
+    pub cut: usize,
+}
+
+impl Handle {
+    pub(super) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Queues a message on `v1/{class}/{device}/down` for every session of the device that subscribed to it. The
+    /// message is sent within the client's receive maximum, repeated when the client comes back, and dropped if it is
+    /// larger than the client takes.
+    #[must_use]
+    pub fn deliver(&self, identity: &Identity, payload: Bytes, how: MessageQos) -> Delivery {
+        let message = Arc::new(Message {
+            topic: down_topic(identity),
+            payload,
+            qos: qos(how as u8),
+        });
+        self.core.registry.deliver(identity, &message)
+    }
+
+    /// Open connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.core.tasks.len()
+    }
+
+    /// Sessions kept for clients that are away.
+    #[must_use]
+    pub fn sessions_away(&self) -> usize {
+        self.core.registry.away()
+    }
+
+    /// Stops accepting and reading. When it resolves, no further publish will be offered; acknowledgements that are
+    /// settled later are still sent.
+    pub async fn close_intake(&self) {
+        self.core.closing.cancel();
+        self.core.close();
+        self.core.lines.signal_all(Signals::LOOK);
+        self.core.intakes.close();
+        self.core.intakes.wait().await;
+    }
+
+    /// Sends every acknowledgement that is settled, says good-bye and closes. Connections that still have something to
+    /// send at the deadline are cut.
+    pub async fn disconnect_all(&self, deadline: Duration) -> Disconnected {
+        self.close_intake().await;
+        self.core.lines.signal_all(Signals::SHUTDOWN);
+        self.core.tasks.close();
+        if timeout(deadline, self.core.tasks.wait()).await.is_ok() {
+            return Disconnected { cut: 0 };
+        }
+        let cut = self.core.tasks.len();
+        self.core.lines.signal_all(Signals::ABORT);
+        if timeout(ABORT_DEADLINE, self.core.tasks.wait()).await.is_err() {
+            tracing::error!("MQTT connections did not end when they were cut");
+        }
+        Disconnected { cut }
+    }
+}

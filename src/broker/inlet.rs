@@ -1,0 +1,104 @@
+//! Where publishes leave the broker. The broker knows no reading: it offers every publish that passed the protocol's
+//! rules to an [`Inlet`], together with the acknowledgement owed for it, and is told later what became of it.
+//!
+//! Invariant: a [`Receipt`] is either settled, given back, or dropped; dropping it without settling tells the session
+//! that nobody will ever answer, so that no acknowledgement is invented.
+
+use std::{future::Future, sync::Arc};
+
+use bytestring::ByteString;
+
+use super::line::{Line, Settled, Verdict};
+use crate::domain::{Identity, Outcome, Settle};
+
+/// Takes the publishes of all connections.
+pub trait Inlet: Send + Sync + 'static {
+    /// Takes a publish, refuses it, or says that there is no room. Called on the connection's task: must not block.
+    fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer;
+
+    /// Resolves when there may be room again after [`Offer::Busy`].
+    fn room(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// A publish as it stands in the socket's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbound<'a> {
+    /// Who published; `None`: an anonymous client, the identity is what the topic says.
+    pub identity: Option<&'a Identity>,
+    /// The topic, an alias already resolved; holds neither wildcards nor NUL.
+    pub topic: &'a str,
+    /// The payload's bytes.
+    pub payload: &'a [u8],
+    /// Whether the client says that the payload is UTF-8 text (MQTT 5 payload format indicator).
+    pub payload_format_utf8: bool,
+    /// User properties (MQTT 5), in the client's order.
+    pub user_properties: &'a [(ByteString, ByteString)],
+}
+
+/// What an inlet says to a publish.
+#[derive(Debug)]
+pub enum Offer {
+    /// It was taken; the receipt, if one was given, is settled later.
+    Owed,
+    /// It is answered now; the receipt is given back.
+    Refused(Option<Receipt>, Refusal),
+    /// There is no room; the broker keeps the publish, reads no more from that socket and offers it again after
+    /// [`Inlet::room`].
+    Busy(Option<Receipt>),
+}
+
+/// Why a publish is refused at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The identity may not publish to the topic.
+    NotAuthorised,
+    /// The topic is not one that anything takes.
+    TopicInvalid,
+    /// A quota or a lane's bound is used up; the client may try again later.
+    QuotaExceeded,
+}
+
+/// The acknowledgement owed for one publish: 16 bytes, no allocation of its own.
+#[derive(Debug)]
+pub struct Receipt {
+    line: Option<Arc<Line>>,
+    /// Position among the session's owed acknowledgements.
+    turn: u32,
+}
+
+impl Receipt {
+    pub(super) fn new(line: &Arc<Line>, turn: u32) -> Self {
+        Self {
+            line: Some(Arc::clone(line)),
+            turn,
+        }
+    }
+
+    /// Takes the receipt back unsettled: whoever holds it answers in another way.
+    pub(super) fn withdraw(mut self) {
+        self.line = None;
+    }
+
+    fn tell(&mut self, verdict: Verdict) {
+        if let Some(line) = self.line.take() {
+            line.settle(Settled {
+                turn: self.turn,
+                verdict,
+            });
+        }
+    }
+}
+
+impl Settle for Receipt {
+    fn settle(mut self, outcome: Outcome) {
+        self.tell(Verdict::Outcome(outcome));
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.tell(Verdict::Abandoned);
+    }
+}
+
+const _: () = assert!(size_of::<Option<Receipt>>() <= 24, "a receipt waits for every publish in flight");

@@ -1,0 +1,186 @@
+//! CONNECT: what is agreed with a client, and why one is turned away. What CONNACK says is available is what is
+//! offered: no retained messages, no wildcard or shared subscriptions, no subscription identifiers.
+
+use std::{num::NonZeroU16, sync::Arc};
+
+use rmqtt_codec::v5::{Connect, ConnectAck, ConnectAckReason, LastWill};
+
+use super::{Kept, Session, Will};
+use crate::{
+    broker::{
+        auth::{Authentication, Credentials, Denied, Principal},
+        wire::Version,
+    },
+    config::MqttConfig,
+    domain::Identity,
+};
+
+/// Longest client identifier, bytes.
+const CLIENT_ID_BYTES_MAX: usize = 256;
+
+/// What holds for a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// The protocol's version.
+    pub(crate) version: Version,
+    /// Whether the client wants reason strings.
+    pub(crate) reasons: bool,
+    /// Largest packet the client takes, bytes.
+    pub(crate) packet_bytes_max: u32,
+    /// Most `QoS` 1 and 2 messages in flight to the client.
+    pub(crate) receive_max: u16,
+    /// Most `QoS` 1 and 2 publishes in flight from the client.
+    pub(crate) receive_max_ours: u16,
+    /// Highest topic alias the client may use.
+    pub(crate) topic_alias_max: u16,
+    /// Seconds between packets that were agreed.
+    pub(crate) keep_alive_s: u16,
+}
+
+/// A client that may come in.
+#[derive(Debug)]
+pub(crate) struct Agreement {
+    /// The session, new for now: the registry knows whether there is an older one.
+    pub(crate) session: Box<Session>,
+    /// The answer; session present is not yet known.
+    pub(crate) connack: Box<ConnectAck>,
+    /// Whether an older session ends here.
+    pub(crate) clean: bool,
+}
+
+/// Decides on a CONNECT; `fresh` names a client that brings no identifier.
+pub(crate) fn agree(
+    version: Version,
+    connect: Connect,
+    config: &MqttConfig,
+    authentication: &Authentication,
+    fresh: impl FnOnce() -> u128,
+) -> Result<Agreement, ConnectAckReason> {
+    if connect.auth_method.is_some() {
+        return Err(ConnectAckReason::BadAuthenticationMethod);
+    }
+    let identity = identify(authentication, &connect)?;
+    let (client_id, assigned) = client_id(version, &connect, fresh)?;
+    let will = will(version, connect.last_will, identity.as_ref())?;
+    let keep_alive_s = keep_alive(connect.keep_alive, config);
+    let expiry_max_s = seconds(config.session_expiry_max);
+    let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
+    let terms = Terms {
+        version,
+        reasons: connect.request_problem_info,
+        packet_bytes_max: connect.max_packet_size.map_or(u32::MAX, Into::into),
+        receive_max: connect.receive_max.map_or(u16::MAX, Into::into),
+        receive_max_ours: config.receive_max.max(1),
+        topic_alias_max: config.topic_alias_max,
+        keep_alive_s,
+    };
+    let connack = ConnectAck {
+        session_expiry_interval_secs: (expiry_s != connect.session_expiry_interval_secs)
+            .then_some(expiry_s),
+        receive_max: NonZeroU16::new(config.receive_max).unwrap_or(NonZeroU16::MIN),
+        max_packet_size: Some(config.packet_bytes_max),
+        assigned_client_id: assigned.then(|| (&*client_id).into()),
+        topic_alias_max: config.topic_alias_max,
+        retain_available: false,
+        wildcard_subscription_available: false,
+        subscription_identifiers_available: false,
+        shared_subscription_available: false,
+        server_keepalive_sec: (keep_alive_s != connect.keep_alive).then_some(keep_alive_s),
+        ..ConnectAck::default()
+    };
+    let session = Session {
+        identity,
+        client_id,
+        terms,
+        expiry_s,
+        will,
+        aliases: Vec::new(),
+        kept: Kept::default(),
+    };
+    Ok(Agreement {
+        session: Box::new(session),
+        connack: Box::new(connack),
+        clean: connect.clean_start,
+    })
+}
+
+fn identify(
+    authentication: &Authentication,
+    connect: &Connect,
+) -> Result<Option<Identity>, ConnectAckReason> {
+    let credentials = Credentials {
+        username: connect.username.as_deref(),
+        password: connect.password.as_deref(),
+    };
+    match authentication.ask(credentials) {
+        Ok(Principal::Device(identity)) => Ok(Some(identity)),
+        Ok(Principal::Anonymous) => Ok(None),
+        Err(Denied::BadCredentials) => Err(ConnectAckReason::BadUserNameOrPassword),
+        Err(Denied::NotAuthorised) => Err(ConnectAckReason::NotAuthorized),
+    }
+}
+
+/// The client's identifier and whether it was assigned.
+fn client_id(
+    version: Version,
+    connect: &Connect,
+    fresh: impl FnOnce() -> u128,
+) -> Result<(Arc<str>, bool), ConnectAckReason> {
+    if connect.client_id.len() > CLIENT_ID_BYTES_MAX {
+        return Err(ConnectAckReason::ClientIdentifierNotValid);
+    }
+    if !connect.client_id.is_empty() {
+        return Ok((Arc::from(&*connect.client_id), false));
+    }
+    if version == Version::V3 && !connect.clean_start {
+        return Err(ConnectAckReason::ClientIdentifierNotValid);
+    }
+    let assigned = format!("auto-{:032x}", fresh());
+    Ok((Arc::from(assigned), true))
+}
+
+fn will(
+    version: Version,
+    will: Option<LastWill>,
+    identity: Option<&Identity>,
+) -> Result<Option<Box<Will>>, ConnectAckReason> {
+    let Some(will) = will else { return Ok(None) };
+    if will.retain && version == Version::V5 {
+        return Err(ConnectAckReason::RetainNotSupported);
+    }
+    if !may_leave(&will.topic, identity) {
+        return Err(ConnectAckReason::NotAuthorized);
+    }
+    Ok(Some(Box::new(Will {
+        identity: identity.cloned(),
+        topic: Box::from(&*will.topic),
+        payload: will.message,
+        payload_utf8: will.is_utf8_payload.unwrap_or(false),
+        user_properties: will.user_properties,
+        delay_s: will.will_delay_interval_sec.unwrap_or(0),
+    })))
+}
+
+/// A will may go to the device's own `up` topics; an anonymous client's goes where its publishes may go.
+fn may_leave(topic: &str, identity: Option<&Identity>) -> bool {
+    let up = topic.strip_suffix("/pb").unwrap_or(topic);
+    let inner = up.strip_prefix("v1/").and_then(|rest| rest.strip_suffix("/up"));
+    match (inner, identity) {
+        (Some(inner), Some(identity)) => inner == identity.as_str(),
+        (Some(inner), None) => Identity::parse(inner).is_ok(),
+        (None, _) => false,
+    }
+}
+
+fn keep_alive(asked_s: u16, config: &MqttConfig) -> u16 {
+    let most = u16::try_from(config.keep_alive_max.as_secs()).unwrap_or(u16::MAX).max(1);
+    match asked_s {
+        0 => most,
+        asked => asked.min(most),
+    }
+}
+
+/// Whole seconds of a limit.
+pub(crate) fn seconds(limit: std::time::Duration) -> u32 {
+    u32::try_from(limit.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,73 @@
+//! Why the gateway does not start or does not go on, with the exit code that tells a supervisor what to do about it.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{
+    admin::AdminError, broker::BindError, normalise::ClassError, spool::SpoolError,
+    store::StoreError, supervise::TaskFailure, telemetry::ExporterError,
+};
+
+/// Why the gateway does not start or does not go on.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// The runtime or its signals cannot be set up.
+    #[error("cannot set up the runtime: {0}")]
+    Runtime(io::Error),
+    /// The metrics recorder cannot be installed.
+    #[error(transparent)]
+    Metrics(#[from] ExporterError),
+    /// A port for MQTT cannot be had, or authentication lacks its key.
+    #[error(transparent)]
+    Mqtt(#[from] BindError),
+    /// The admin port cannot be had.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A class declaration is wrong.
+    #[error(transparent)]
+    Classes(#[from] ClassError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The bound addresses cannot be written where they were asked for.
+    #[error("node.bound_file: {}: {source}", path.display())]
+    BoundFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A task ended though nobody had asked it to.
+    #[error(transparent)]
+    Failed(TaskFailure),
+}
+
+impl GatewayError {
+    /// The exit code, as in sysexits.h.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Runtime(_) => 71,
+            Self::Metrics(_) | Self::Failed(_) => 70,
+            Self::Mqtt(BindError::Auth(_)) | Self::Classes(_) => 78,
+            Self::Mqtt(_) => 69,
+            Self::Admin(error) => error.exit_code(),
+            Self::BoundFile { .. } => 73,
+            Self::Spool(error) => spool_exit_code(error),
+        }
+    }
+}
+
+const fn spool_exit_code(error: &SpoolError) -> u8 {
+    let SpoolError::Store(store) = error else {
+        return 74;
+    };
+    match store {
+        StoreError::Locked { .. } => 75,
+        StoreError::NotWritable { .. } | StoreError::NotADirectory { .. } => 73,
+        StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => 78,
+        StoreError::Missing { .. } => 66,
+        _ => 74,
+    }
+}

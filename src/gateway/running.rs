@@ -1,0 +1,212 @@
+//! The running gateway: what was started, in which order, and how it stops.
+//!
+//! Start: ports, classes, spool, writer, uplink, broker, admin; READY last. Stop, in flow order: intake, owed
+//! acknowledgements, uplink, spool. Everything is told by one deadline.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    GatewayError, bound::Addresses,
+    reload::{self, Reread},
+    status::GatewayStatus,
+};
+use crate::{
+    admin::{Admin, Notifier},
+    broker::{Broker, Handle, Receipt},
+    config::Config,
+    domain::Clock,
+    ingest::Ingest,
+    spool::{Opened, Recovery, RunningWriter, Spool},
+    supervise::{TaskFailure, TaskSet},
+    telemetry::{self, Exporter},
+    uplink::{Introduction, Uplink},
+};
+
+/// Shares of the stop's deadline: acknowledgements first, then what is in flight to the platform; the spool's last
+/// write takes what it takes.
+const ACKNOWLEDGE_SHARE: u32 = 2;
+/// How long admin tasks may take to end.
+const ADMIN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A gateway that serves.
+pub(super) struct Running {
+    stop_deadline: Duration,
+    clock: Arc<dyn Clock>,
+    notifier: Arc<Notifier>,
+    ingest: Arc<Ingest<Receipt>>,
+    broker: Handle,
+    writer: RunningWriter<Receipt>,
+    /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
+    reception: TaskSet,
+    delivery: TaskSet,
+    outlook: TaskSet,
+}
+
+impl Running {
+    pub(super) async fn start(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        exporter: Exporter,
+    ) -> Result<Self, GatewayError> {
+        let started = clock.steady();
+        let bound = Broker::bind(&config.mqtt, &config.auth)?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(Admin::bind(address).await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            mqtt: bound.addresses().map_err(GatewayError::Runtime)?,
+            admin: admin.as_ref().map(Admin::address),
+        };
+
+        let classes = reload::classes(&config.normalise)?;
+        let Opened { inlet, reader, writer, recovery } =
+            Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
+        tell(&recovery);
+        let writer = writer.start()?;
+
+        let mut delivery = TaskSet::new();
+        let introduction = Introduction {
+            gateway_id: config.node.gateway_id.clone(),
+            district: config.node.district.clone(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            schema_digest: classes.digest(),
+        };
+        let uplink = Uplink::new(config.uplink, introduction, reader.clone(), Arc::clone(&clock));
+        let uplink_status = uplink.status();
+        uplink.spawn(&mut delivery);
+
+        let health = writer.health();
+        let ended = health.clone();
+        let mut reception = TaskSet::new();
+        let stop = reception.token();
+        reception.spawn("spool-watch", async move {
+            tokio::select! {
+                () = ended.ended() => Err("the spool's writer thread has ended".into()),
+                () = stop.cancelled() => Ok(()),
+            }
+        });
+        let ingest = Arc::new(Ingest::new(&config.normalise, classes, inlet, Arc::clone(&clock)));
+        let broker = bound
+            .serve(Arc::clone(&ingest), Arc::clone(&clock), &mut reception)
+            .map_err(GatewayError::Runtime)?;
+
+        let status = Arc::new(GatewayStatus {
+            node: config.node.clone(),
+            bounds: config.spool.lanes,
+            clock: Arc::clone(&clock),
+            started,
+            tasks: reception.liveness(),
+            broker: broker.clone(),
+            ingest: Arc::clone(&ingest),
+            spool: reader,
+            spool_health: health,
+            uplink: uplink_status,
+        });
+        let mut outlook = TaskSet::new();
+        if let Some(admin) = admin {
+            outlook.spawn("admin", admin.serve(Arc::clone(&status), exporter, outlook.token()));
+        }
+        let notifier = Arc::new(Notifier::from_env());
+        outlook.spawn("notify", Arc::clone(&notifier).beat(status, outlook.token()));
+
+        if let Some(path) = &config.node.bound_file {
+            addresses.write(path)?;
+        }
+        for address in &addresses.mqtt {
+            tracing::info!(%address, "listening for MQTT");
+        }
+        if let Some(address) = addresses.admin {
+            tracing::info!(%address, "serving /metrics, /healthz, /readyz");
+        }
+        notifier.ready();
+        Ok(Self {
+            stop_deadline: config.node.stop_deadline,
+            clock,
+            notifier,
+            ingest,
+            broker,
+            writer,
+            reception,
+            delivery,
+            outlook,
+        })
+    }
+
+    /// Resolves when a task ends that should not.
+    pub(super) async fn failure(&mut self) -> TaskFailure {
+        tokio::select! {
+            failure = self.reception.first_end() => failure,
+            failure = self.delivery.first_end() => failure,
+            failure = self.outlook.first_end() => failure,
+        }
+    }
+
+    /// Puts in force what can change while running; what is wrong stays as it was.
+    pub(super) async fn reload(&self, reread: &Reread) {
+        self.notifier.reloading();
+        match reread.read() {
+            Err(problems) => tracing::error!(problems, "reload: the configuration stays as it was"),
+            Ok(config) => {
+                if let Err(error) = telemetry::refilter(&config.log.filter) {
+                    tracing::error!(%error, "reload: the log filter stays as it was");
+                }
+                let read = tokio::task::spawn_blocking(move || reload::classes(&config.normalise));
+                match read.await {
+                    Ok(Ok(classes)) => {
+                        tracing::info!(classes = classes.len(), "reload: classes in force");
+                        self.ingest.replace_classes(classes);
+                    }
+                    Ok(Err(error)) => tracing::error!(%error, "reload: the classes stay as they were"),
+                    Err(error) => tracing::error!(%error, "reload: reading the classes failed"),
+                }
+            }
+        }
+        self.notifier.ready();
+    }
+
+    /// Stops in flow order, within the deadline.
+    pub(super) async fn stop(self) -> Result<(), GatewayError> {
+        self.notifier.stopping();
+        let begun = self.clock.steady();
+        let left = |begun: Instant| {
+            let spent = self.clock.steady().saturating_duration_since(begun);
+            self.stop_deadline.saturating_sub(spent)
+        };
+        self.broker.close_intake().await;
+        let disconnected = self
+            .broker
+            .disconnect_all(self.stop_deadline / ACKNOWLEDGE_SHARE)
+            .await;
+        if disconnected.cut > 0 {
+            tracing::warn!(connections = disconnected.cut, "cut at the deadline");
+        }
+        let uplink = self.delivery.stop(left(begun)).await;
+        let reception = self.reception.stop(ADMIN_DEADLINE).await;
+        let writer = self.writer;
+        let closed = tokio::task::spawn_blocking(move || writer.close()).await;
+        let outlook = self.outlook.stop(ADMIN_DEADLINE).await;
+        match closed {
+            Ok(closed) => closed?,
+            Err(join) => return Err(TaskFailure::Panicked(join.to_string()).into()),
+        }
+        for part in [uplink, reception, outlook] {
+            part?;
+        }
+        let took = self.clock.steady().saturating_duration_since(begun);
+        tracing::info!(?took, "stopped");
+        Ok(())
+    }
+}
+
+fn tell(recovery: &Recovery) {
+    if recovery.created {
+        tracing::info!("a new spool was created: this is a new incarnation");
+    }
+    if let Some(damage) = &recovery.log_damage {
+        tracing::error!(?damage, lost = ?recovery.lost, "the write-ahead log was damaged and is set aside");
+    }
+}

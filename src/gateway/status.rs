@@ -1,0 +1,120 @@
+//! The gateway as the admin pages and systemd see it, put together from what each stage tells.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    admin::{DropReport, LaneReport, Report, Status, UplinkReport},
+    broker::{Handle, Receipt},
+    config::{LaneBounds, NodeConfig},
+    domain::{Clock, DropReason, Lane, LaneMap},
+    ingest::Ingest,
+    spool::{SpoolHealth, SpoolReader},
+    supervise::Liveness,
+    uplink::{GroupStatus, StatusView},
+};
+
+/// What the composition root shows.
+#[derive(Debug)]
+pub(super) struct GatewayStatus {
+    pub(super) node: NodeConfig,
+    pub(super) bounds: LaneMap<LaneBounds>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) started: Instant,
+    pub(super) tasks: Liveness,
+    pub(super) broker: Handle,
+    pub(super) ingest: Arc<Ingest<Receipt>>,
+    pub(super) spool: SpoolReader,
+    pub(super) spool_health: SpoolHealth,
+    pub(super) uplink: StatusView,
+}
+
+impl Status for GatewayStatus {
+    fn dead(&self) -> Vec<String> {
+        if self.tasks.all_alive() {
+            Vec::new()
+        } else {
+            vec!["a task has ended".to_owned()]
+        }
+    }
+
+    fn unready(&self) -> Vec<String> {
+        let mut reasons = self.dead();
+        reasons.extend(self.spool_health.ailment());
+        reasons
+    }
+
+    fn report(&self) -> Report {
+        let groups = self.uplink.groups();
+        Report {
+            gateway_id: self.node.gateway_id.clone(),
+            district: self.node.district.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: self.spool.incarnation().to_string(),
+            uptime_s: self.clock.steady().duration_since(self.started).as_secs(),
+            classes: self.ingest.classes(),
+            connections: u64::try_from(self.broker.connections()).unwrap_or(u64::MAX),
+            lanes: Lane::ALL.iter().map(|&lane| self.lane(lane)).collect(),
+            troubles: self.troubles(&groups),
+            uplinks: groups.into_iter().map(uplink).collect(),
+        }
+    }
+}
+
+impl GatewayStatus {
+    fn lane(&self, lane: Lane) -> LaneReport {
+        let state = self.spool.lane_state(lane);
+        let ledger = self.spool.ledger().lanes[lane];
+        let age = state
+            .oldest_received_at
+            .map_or(0, |oldest| self.clock.now().abs_diff(oldest).as_secs());
+        let dropped = |&reason: &DropReason| DropReport {
+            reason: reason.name(),
+            readings: ledger.dropped(reason),
+        };
+        LaneReport {
+            lane,
+            received: ledger.received,
+            delivered: ledger.delivered,
+            spooled: ledger.spooled,
+            quarantined: ledger.quarantined,
+            suppressed: ledger.suppressed,
+            dropped: DropReason::ALL.iter().map(dropped).collect(),
+            balances: ledger.balances(),
+            bytes: state.bytes,
+            bytes_max: self.bounds[lane].bytes_max,
+            oldest_age_s: age,
+        }
+    }
+
+    fn troubles(&self, groups: &[GroupStatus]) -> Vec<String> {
+        let mut troubles = self.unready();
+        for group in groups.iter().filter(|group| group.connected.is_none()) {
+            let why = group
+                .last_error
+                .as_ref()
+                .map_or_else(|| "not connected yet".to_owned(), |(_, why)| why.clone());
+            troubles.push(format!("no platform for {}: {why}", group.group));
+        }
+        for lane in Lane::ALL {
+            if !self.spool.ledger().lanes[lane].balances() {
+                troubles.push(format!("the ledger of lane {lane} does not balance"));
+            }
+        }
+        troubles
+    }
+}
+
+fn uplink(group: GroupStatus) -> UplinkReport {
+    let state = match (&group.connected, &group.last_error) {
+        (Some(_), _) => "connected".to_owned(),
+        (None, Some((_, why))) => why.clone(),
+        (None, None) => "connecting".to_owned(),
+    };
+    UplinkReport {
+        lanes: group.group.to_owned(),
+        connected: group.connected.is_some(),
+        platform: group.connected.unwrap_or_default(),
+        state,
+        in_flight_bytes: u64::try_from(group.in_flight_bytes).unwrap_or(u64::MAX),
+    }
+}

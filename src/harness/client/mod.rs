@@ -1,0 +1,20 @@
+//! A lean MQTT client for thousands of devices in one thread: hand-made framing over mio, so that the load that a lab
+//! makes costs little beside the gateway it measures. [`wire`] is the bytes, [`link`] one connection, [`engine`] the
+//! loop that drives all of them; what they are for is a [`Driver`]'s affair.
+
+mod engine;
+mod link;
+mod wire;
+
+pub use engine::{Driver, Engine, Lost, Turn};
+pub use link::{LinkStage, Links, Opening};
+pub use wire::{
+    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, publish, pubrel,
+    subscribe,
+};
+pub(in crate::harness) use wire::remaining_length;
+
+/// A DISCONNECT without a reason, both versions: the orderly end of a connection.
+pub const DISCONNECT: [u8; 2] = [0xE0, 0];
+/// A PINGREQ.
+pub const PINGREQ: [u8; 2] = [0xC0, 0];

@@ -1,0 +1,23 @@
+//! Simulated devices of all classes, and devices that replay recorded series, over real MQTT: [`pattern`] says how
+//! values move, [`roster`] which devices there are, [`payload`] what they send, [`fleet`] drives them all in one
+//! thread, [`tally`] is what others may watch meanwhile.
+
+mod pattern;
+mod roster;
+mod catalogue;
+mod payload;
+mod tally;
+mod session;
+mod actor;
+mod fleet;
+
+pub use actor::{AT_NOMINAL_SPEED, Pace};
+pub use catalogue::embedded;
+pub use fleet::{Fleet, FleetEnd, FleetError, FleetOptions};
+pub use pattern::{Pattern, Property, Shape};
+pub use roster::{Member, Role, Roster};
+pub use session::{Identities, Protocols, Unacknowledged, login};
+pub use tally::{Latency, Tally};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What ingest counts. Class is a label on one counter only, and a bounded set: the catalogue's.
+
+use metrics::{Counter, counter};
+
+use crate::{
+    broker::Refusal,
+    domain::QuarantineReason,
+    normalise::{Classes, Encoded},
+    telemetry::{Kind, Metric},
+};
+
+/// The metrics of ingest.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "sensegate_ingest_readings_total",
+        kind: Kind::Counter,
+        labels: &["class"],
+        help: "Readings normalised and handed to the spool, by class.",
+    },
+    Metric {
+        name: "sensegate_ingest_quarantined_payloads_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Payloads that could not be read as their class says, by reason.",
+    },
+    Metric {
+        name: "sensegate_ingest_refused_publishes_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Publishes that were not taken: not authorised, topic invalid, lane full.",
+    },
+    Metric {
+        name: "sensegate_ingest_flagged_readings_total",
+        kind: Kind::Counter,
+        labels: &["flag"],
+        help: "Readings taken with a mark: clock skew, a value out of its plausible range, unknown members.",
+    },
+];
+
+/// Readings by class, indexed as the classes are.
+#[derive(Debug)]
+pub(super) struct ClassCounters(Vec<Counter>);
+
+impl ClassCounters {
+    pub(super) fn new(classes: &Classes) -> Self {
+        Self(
+            classes
+                .iter()
+                .map(|class| counter!("sensegate_ingest_readings_total", "class" => class.id().to_owned()))
+                .collect(),
+        )
+    }
+
+    pub(super) fn received(&self, class: usize, readings: u32) {
+        if let Some(counter) = self.0.get(class) {
+            counter.increment(u64::from(readings));
+        }
+    }
+}
+
+/// Handles to the other metrics of ingest.
+#[derive(Debug)]
+pub(super) struct IngestMetrics {
+    quarantined: Vec<(QuarantineReason, Counter)>,
+    not_authorised: Counter,
+    topic_invalid: Counter,
+    lane_full: Counter,
+    skewed: Counter,
+    out_of_range: Counter,
+    unknown_member: Counter,
+}
+
+impl IngestMetrics {
+    pub(super) fn new() -> Self {
+        let refused =
+            |reason| counter!("sensegate_ingest_refused_publishes_total", "reason" => reason);
+        let flagged = |flag| counter!("sensegate_ingest_flagged_readings_total", "flag" => flag);
+        let quarantined = |reason: &QuarantineReason| {
+            let name = "sensegate_ingest_quarantined_payloads_total";
+            (*reason, counter!(name, "reason" => reason.name()))
+        };
+        Self {
+            quarantined: QuarantineReason::ALL.iter().map(quarantined).collect(),
+            not_authorised: refused("not_authorised"),
+            topic_invalid: refused("topic_invalid"),
+            lane_full: refused("lane_full"),
+            skewed: flagged("clock_skew"),
+            out_of_range: flagged("out_of_range"),
+            unknown_member: flagged("unknown_member"),
+        }
+    }
+
+    pub(super) fn quarantined(&self, reason: QuarantineReason) {
+        if let Some((_, counter)) = self.quarantined.iter().find(|(known, _)| *known == reason) {
+            counter.increment(1);
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal) {
+        match refusal {
+            Refusal::NotAuthorised => self.not_authorised.increment(1),
+            Refusal::TopicInvalid => self.topic_invalid.increment(1),
+            Refusal::QuotaExceeded => self.lane_full.increment(1),
+        }
+    }
+
+    pub(super) fn flagged(&self, encoded: &Encoded) {
+        for (counter, count) in [
+            (&self.skewed, encoded.skewed),
+            (&self.out_of_range, encoded.out_of_range),
+            (&self.unknown_member, encoded.unknown_members),
+        ] {
+            if count > 0 {
+                counter.increment(u64::from(count));
+            }
+        }
+    }
+}

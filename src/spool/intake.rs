@@ -1,0 +1,399 @@
+//! The open group: where connections put their readings, under one short lock, and where their receipts wait.
+//!
+//! Connections append; the writer thread swaps the whole group for an empty one as soon as it is idle. So at most two
+//! groups are in memory: one that fills and one that is being written. When the filling one has reached its bound,
+//! connections are told [`Unplaced::Busy`] and stop reading their sockets.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    metrics::IntakeMetrics,
+    quarantine::{self, Kind, QuarantineEntry},
+    shared::{Shared, lock},
+};
+use crate::{
+    config::{GroupCommit, LaneBounds, WhenFull},
+    domain::{Lane, LaneMap, Outcome, QuarantineReason, Settle, UnixNanos},
+};
+
+/// A block is closed at this size, whatever its readings count: it must fit a message to the platform.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// What a receipt or a small payload costs beside its bytes.
+const OVERHEAD_BYTES: usize = 64;
+/// Capacity for so many receipts is kept; a burst's is given back.
+const RECEIPTS_KEPT: usize = 1 << 16;
+/// How often one who was refused by a full lane tries again, if nothing happens earlier.
+const FULL_PAUSE: Duration = Duration::from_millis(250);
+/// A full lane has room again when this part of its bound is free.
+const ROOM_FRACTION: u64 = 64;
+
+/// Readings as the normaliser wrote them: entries of `Batch.readings`.
+#[derive(Debug, Clone, Copy)]
+pub struct Readings<'a> {
+    /// The entries.
+    pub bytes: &'a [u8],
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Why something was not taken; the receipt comes back.
+#[derive(Debug)]
+#[must_use = "the receipt in it is owed an answer"]
+pub enum Unplaced<R> {
+    /// The open group is full, or the disk takes no writes. Stop reading; wait for room; offer again.
+    Busy(Option<R>),
+    /// The lane is full and its policy is to refuse.
+    LaneFull(Option<R>),
+    /// The spool is closed.
+    Closed(Option<R>),
+}
+
+/// Readings of one lane that will become one block.
+#[derive(Debug)]
+pub(super) struct OpenBlock {
+    pub(super) lane: Lane,
+    pub(super) bytes: Vec<u8>,
+    pub(super) count: u64,
+    /// When it was opened.
+    pub(super) oldest: UnixNanos,
+}
+
+/// What a group writes, receipts aside.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// In the order in which they were opened: each lane's in sequence.
+    pub(super) blocks: Vec<OpenBlock>,
+    pub(super) entries: Vec<(Lane, QuarantineReason, Vec<u8>)>,
+    /// Readings at `QoS` 0 that a full lane had no room for.
+    pub(super) refused_qos0: LaneMap<u64>,
+}
+
+impl Contents {
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+            && self.entries.is_empty()
+            && self.refused_qos0.iter().all(|(_, count)| *count == 0)
+    }
+}
+
+/// A group: what is written together and acknowledged together.
+#[derive(Debug)]
+pub(super) struct Group<R> {
+    pub(super) contents: Contents,
+    /// In order of arrival.
+    pub(super) receipts: Vec<(R, Outcome)>,
+    /// Each lane's block that still takes readings, by its place.
+    open: LaneMap<Option<usize>>,
+    lane_bytes: LaneMap<u64>,
+    bytes: usize,
+}
+
+impl<R> Group<R> {
+    pub(super) fn new() -> Self {
+        Self {
+            contents: Contents::default(),
+            receipts: Vec::new(),
+            open: LaneMap::default(),
+            lane_bytes: LaneMap::default(),
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.contents.is_empty() && self.receipts.is_empty()
+    }
+
+    /// Empties it for the next use; keeps what is worth keeping.
+    pub(super) fn clear(&mut self) {
+        self.contents.blocks.clear();
+        self.contents.entries.clear();
+        self.contents.refused_qos0 = LaneMap::default();
+        self.receipts.clear();
+        self.receipts.shrink_to(RECEIPTS_KEPT);
+        self.open = LaneMap::default();
+        self.lane_bytes = LaneMap::default();
+        self.bytes = 0;
+    }
+}
+
+#[derive(Debug, Default)]
+struct LaneGate {
+    /// Bytes on disk, as of the last commit.
+    stored: u64,
+    /// Bytes of the group that is being written, before compression.
+    writing: u64,
+    /// Somebody was refused, and no room has come since.
+    full: bool,
+    /// Size of the last block: what the next one reserves.
+    block_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Gate<R> {
+    group: Group<R>,
+    lanes: LaneMap<LaneGate>,
+    closed: bool,
+}
+
+/// The shared side of all inlets.
+#[derive(Debug)]
+pub(super) struct Intake<R> {
+    gate: Mutex<Gate<R>>,
+    bounds: LaneMap<LaneBounds>,
+    limits: GroupCommit,
+    /// A group has been taken.
+    taken: Notify,
+    /// A lane that was full has room.
+    lane_room: Notify,
+    shared: Arc<Shared>,
+    metrics: IntakeMetrics,
+}
+
+impl<R: Settle> Intake<R> {
+    pub(super) fn new(bounds: LaneMap<LaneBounds>, limits: GroupCommit, shared: Arc<Shared>) -> Self {
+        let gate = Gate {
+            group: Group::new(),
+            lanes: LaneMap::from_fn(|_| LaneGate::default()),
+            closed: false,
+        };
+        Self {
+            gate: Mutex::new(gate),
+            bounds,
+            limits,
+            taken: Notify::new(),
+            lane_room: Notify::new(),
+            shared,
+            metrics: IntakeMetrics::new(),
+        }
+    }
+
+    /// Swaps the filled group for an empty one.
+    pub(super) fn take(&self, empty: &mut Group<R>) {
+        let mut gate = lock(&self.gate);
+        if gate.group.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut gate.group, empty);
+        for lane in Lane::ALL {
+            gate.lanes[lane].writing = empty.lane_bytes[lane];
+            let last = empty.open[lane].and_then(|at| empty.contents.blocks.get(at));
+            gate.lanes[lane].block_bytes = last.map_or(0, |block| block.bytes.len());
+        }
+        drop(gate);
+        self.taken.notify_waiters();
+    }
+
+    /// What the lanes hold on disk after the group that was taken last has been written.
+    pub(super) fn stored(&self, bytes: LaneMap<u64>) {
+        let mut freed = false;
+        let mut gate = lock(&self.gate);
+        for lane in Lane::ALL {
+            let open = gate.group.lane_bytes[lane];
+            let state = &mut gate.lanes[lane];
+            state.stored = bytes[lane];
+            state.writing = 0;
+            let bound = self.limit(lane);
+            if state.full && state.stored.saturating_add(open) < bound - bound / ROOM_FRACTION {
+                state.full = false;
+                freed = true;
+            }
+        }
+        drop(gate);
+        if freed {
+            self.lane_room.notify_waiters();
+        }
+    }
+
+    /// Takes nothing more from now on.
+    pub(super) fn close(&self) {
+        lock(&self.gate).closed = true;
+        self.taken.notify_waiters();
+        self.lane_room.notify_waiters();
+        self.shared.bell.ring();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.gate).closed
+    }
+
+    /// The bytes at which a lane takes nothing more. A lane that drops its oldest is at its bound all the time; it is
+    /// full only if the writer can find nothing to drop.
+    fn limit(&self, lane: Lane) -> u64 {
+        let bounds = &self.bounds[lane];
+        match bounds.when_full {
+            WhenFull::Refuse => bounds.bytes_max,
+            WhenFull::DropOldest => bounds
+                .bytes_max
+                .saturating_add(2 * self.limits.bytes_max as u64),
+        }
+    }
+
+    /// Rings the writer if the group was empty before.
+    fn put(&self, gate: &mut Gate<R>, put: impl FnOnce(&mut Gate<R>)) -> bool {
+        let first = gate.group.is_empty();
+        put(gate);
+        first
+    }
+
+    fn has_room(&self, group: &Group<R>, bytes: usize) -> bool {
+        group.is_empty() || group.bytes.saturating_add(bytes) <= self.limits.bytes_max
+    }
+}
+
+/// Where ingest puts readings. Cheap to clone.
+#[derive(Debug)]
+pub struct SpoolInlet<R> {
+    intake: Arc<Intake<R>>,
+}
+
+impl<R> Clone for SpoolInlet<R> {
+    fn clone(&self) -> Self {
+        Self {
+            intake: Arc::clone(&self.intake),
+        }
+    }
+}
+
+impl<R: Settle> SpoolInlet<R> {
+    pub(super) fn new(intake: Arc<Intake<R>>) -> Self {
+        Self { intake }
+    }
+
+    /// Appends a payload's readings to the open group; they stay together in one block. The receipt is settled with
+    /// [`Outcome::Stored`] once they are durable. At `QoS` 0 (no receipt), a full lane's readings are counted as dropped.
+    ///
+    /// # Errors
+    /// They were not taken, see [`Unplaced`]; the receipt comes back.
+    pub fn append(&self, lane: Lane, readings: Readings<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+        let intake = &*self.intake;
+        let bytes = readings.bytes.len().saturating_add(OVERHEAD_BYTES);
+        let mut gate = lock(&intake.gate);
+        if gate.closed {
+            return Err(Unplaced::Closed(receipt));
+        }
+        let state = &gate.lanes[lane];
+        let expected = (state.stored)
+            .saturating_add(state.writing)
+            .saturating_add(gate.group.lane_bytes[lane])
+            .saturating_add(readings.bytes.len() as u64);
+        let ring = if expected > intake.limit(lane) {
+            gate.lanes[lane].full = true;
+            intake.metrics.lane_full[lane].increment(1);
+            if receipt.is_some() {
+                return Err(Unplaced::LaneFull(receipt));
+            }
+            intake.put(&mut gate, |gate| {
+                gate.group.contents.refused_qos0[lane] += u64::from(readings.count);
+            })
+        } else {
+            if !intake.has_room(&gate.group, bytes) {
+                intake.metrics.busy.increment(1);
+                return Err(Unplaced::Busy(receipt));
+            }
+            intake.put(&mut gate, |gate| {
+                intake.extend_block(gate, lane, &readings);
+                gate.group.bytes += bytes;
+                if let Some(receipt) = receipt {
+                    gate.group.receipts.push((receipt, Outcome::Stored));
+                }
+            })
+        };
+        drop(gate);
+        if ring {
+            intake.shared.bell.ring();
+        }
+        Ok(())
+    }
+
+    /// Puts a payload that cannot be read into quarantine. The receipt is settled with [`Outcome::Quarantined`] once it
+    /// is durable.
+    ///
+    /// # Errors
+    /// It was not taken, see [`Unplaced`]; the receipt comes back.
+    pub fn quarantine(&self, entry: QuarantineEntry<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+        let intake = &*self.intake;
+        let encoded = quarantine::encode(&entry, Kind::Payload);
+        let bytes = encoded.len().saturating_add(OVERHEAD_BYTES);
+        let mut gate = lock(&intake.gate);
+        if gate.closed {
+            return Err(Unplaced::Closed(receipt));
+        }
+        if !intake.has_room(&gate.group, bytes) {
+            intake.metrics.busy.increment(1);
+            return Err(Unplaced::Busy(receipt));
+        }
+        let ring = intake.put(&mut gate, |gate| {
+            gate.group.contents.entries.push((entry.lane, entry.reason, encoded));
+            gate.group.bytes += bytes;
+            if let Some(receipt) = receipt {
+                gate.group.receipts.push((receipt, Outcome::Quarantined(entry.reason)));
+            }
+        });
+        drop(gate);
+        if ring {
+            intake.shared.bell.ring();
+        }
+        Ok(())
+    }
+
+    /// Resolves when it is worth offering again what was not taken: the open group has room, and if a lane was full,
+    /// it has room or some time has passed.
+    pub async fn room(&self) {
+        let intake = &*self.intake;
+        let mut taken = pin!(intake.taken.notified());
+        let mut lane_room = pin!(intake.lane_room.notified());
+        taken.as_mut().enable();
+        lane_room.as_mut().enable();
+        let (closed, group_full, lane_full) = {
+            let gate = lock(&intake.gate);
+            let group_full = gate.group.bytes >= intake.limits.bytes_max / 2;
+            (gate.closed, group_full, gate.lanes.iter().any(|(_, lane)| lane.full))
+        };
+        if closed {
+            tokio::time::sleep(FULL_PAUSE).await;
+        } else if group_full {
+            taken.await;
+        } else if lane_full {
+            // The pause ends the wait of one whose lane never was full, too.
+            let _waited = tokio::time::timeout(FULL_PAUSE, lane_room).await;
+        }
+    }
+}
+
+impl<R: Settle> Intake<R> {
+    fn extend_block(&self, gate: &mut Gate<R>, lane: Lane, readings: &Readings<'_>) {
+        if readings.count == 0 {
+            return;
+        }
+        let count = u64::from(readings.count);
+        let group = &mut gate.group;
+        group.lane_bytes[lane] += readings.bytes.len() as u64;
+        let open = group.open[lane].and_then(|at| group.contents.blocks.get_mut(at));
+        if let Some(block) = open {
+            let fits = block.count + count <= self.limits.block_readings_max as u64
+                && block.bytes.len() + readings.bytes.len() <= BLOCK_BYTES_MAX;
+            if fits {
+                block.bytes.extend_from_slice(readings.bytes);
+                block.count += count;
+                return;
+            }
+            gate.lanes[lane].block_bytes = block.bytes.len();
+        }
+        let reserve = gate.lanes[lane].block_bytes.max(readings.bytes.len());
+        let mut bytes = Vec::with_capacity(reserve);
+        bytes.extend_from_slice(readings.bytes);
+        group.open[lane] = Some(group.contents.blocks.len());
+        group.contents.blocks.push(OpenBlock {
+            lane,
+            bytes,
+            count,
+            oldest: self.shared.clock.now(),
+        });
+    }
+}

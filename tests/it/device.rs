@@ -1,0 +1,127 @@
+//! A device as its makers build it: rumqttc, MQTT 3.1.1 or 5, one publish after another.
+
+use std::{net::SocketAddr, time::Duration};
+
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, v5};
+use sensegate::{broker::auth, domain::Identity};
+use tokio::time::timeout;
+
+use crate::support::DEADLINE;
+
+/// The gateway key of every test.
+pub const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+/// A device that speaks MQTT 3.1.1.
+pub struct Device {
+    client: AsyncClient,
+    events: EventLoop,
+    username: String,
+}
+
+impl Device {
+    /// Connects with the password that the gateway's key gives its username.
+    pub async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
+        let username = format!("{class}/{device}");
+        let mut options = MqttOptions::new(device, address.ip().to_string(), address.port());
+        let identity = Identity::parse(&username).unwrap();
+        options.set_credentials(&username, auth::token(KEY, &identity));
+        options.set_keep_alive(Duration::from_secs(30));
+        let (client, events) = AsyncClient::new(options, 64);
+        let mut device = Self { client, events, username };
+        device.await_packet(|packet| matches!(packet, Packet::ConnAck(_))).await;
+        device
+    }
+
+    /// Publishes on the device's own `up` topic and waits for the acknowledgement of its `QoS`.
+    pub async fn report(&mut self, payload: &str, qos: QoS) {
+        let topic = format!("v1/{}/up", self.username);
+        self.publish(&topic, payload.as_bytes(), qos).await;
+    }
+
+    pub async fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) {
+        self.client.publish(topic, qos, false, payload).await.unwrap();
+        self.await_packet(|packet| match qos {
+            QoS::AtMostOnce => true,
+            QoS::AtLeastOnce => matches!(packet, Packet::PubAck(_)),
+            QoS::ExactlyOnce => matches!(packet, Packet::PubComp(_)),
+        })
+        .await;
+    }
+
+    async fn await_packet(&mut self, wanted: impl Fn(&Packet) -> bool) {
+        let found = async {
+            loop {
+                match self.events.poll().await.unwrap() {
+                    Event::Incoming(packet) if wanted(&packet) => return,
+                    Event::Outgoing(rumqttc::Outgoing::Publish(0)) => return,
+                    _ => {}
+                }
+            }
+        };
+        timeout(DEADLINE, found).await.expect("the broker answers");
+    }
+}
+
+/// A device that speaks MQTT 5 and reads reason codes.
+pub struct DeviceV5 {
+    client: v5::AsyncClient,
+    events: v5::EventLoop,
+    username: String,
+}
+
+impl DeviceV5 {
+    /// Connects with the password that the gateway's key gives its username.
+    pub async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
+        let username = format!("{class}/{device}");
+        let mut options = v5::MqttOptions::new(device, address.ip().to_string(), address.port());
+        let identity = Identity::parse(&username).unwrap();
+        options.set_credentials(&username, auth::token(KEY, &identity));
+        options.set_keep_alive(Duration::from_secs(30));
+        let (client, events) = v5::AsyncClient::new(options, 64);
+        let mut device = Self { client, events, username };
+        device
+            .await_packet(|packet| matches!(packet, v5::mqttbytes::v5::Packet::ConnAck(_)).then_some(()))
+            .await;
+        device
+    }
+
+    /// Publishes on the device's own `up` topic at `QoS` 1; the error is the reason code.
+    pub async fn report(&mut self, payload: &str) -> Result<(), u8> {
+        let topic = format!("v1/{}/up", self.username);
+        self.publish(&topic, payload).await
+    }
+
+    pub async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
+        use v5::mqttbytes::v5::{Packet, PubAckReason};
+        let qos = v5::mqttbytes::QoS::AtLeastOnce;
+        self.client.publish(topic, qos, false, payload.to_owned()).await.unwrap();
+        let reason = self
+            .await_packet(|packet| match packet {
+                Packet::PubAck(ack) => Some(ack.reason),
+                _ => None,
+            })
+            .await;
+        match reason {
+            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
+            PubAckReason::ImplementationSpecificError => Err(0x83),
+            PubAckReason::NotAuthorized => Err(0x87),
+            PubAckReason::TopicNameInvalid => Err(0x90),
+            PubAckReason::QuotaExceeded => Err(0x97),
+            PubAckReason::PayloadFormatInvalid => Err(0x99),
+            other => panic!("unexpected reason {other:?}"),
+        }
+    }
+
+    async fn await_packet<T>(&mut self, wanted: impl Fn(&v5::mqttbytes::v5::Packet) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                if let v5::Event::Incoming(packet) = self.events.poll().await.unwrap()
+                    && let Some(found) = wanted(&packet)
+                {
+                    return found;
+                }
+            }
+        };
+        timeout(DEADLINE, found).await.expect("the broker answers")
+    }
+}
