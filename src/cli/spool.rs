@@ -1,13 +1,210 @@
-//! `sensegate spool stat` and `sensegate quarantine list`.
+//! `sensegate spool stat` and `sensegate quarantine list`: the data directory looked at from outside, also while the
+//! gateway runs.
 
 use clap::ArgMatches;
+use serde_json::{Value, json};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, classes::print_json, print_plain, settled, sources, table};
+use crate::{
+    domain::{DropReason, Lane, UnixNanos},
+    spool::{LaneLedger, Quarantined, SpoolError, SpoolStat, quarantined, stat},
+    store::StoreError,
+};
 
-pub(super) fn spool(_given: &ArgMatches) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Unavailable, "not in this build"))
+pub(super) fn spool(given: &ArgMatches) -> Result<(), Failure> {
+    let Some((_, given)) = given.subcommand() else {
+        return Err(Failure::new(Exit::Usage, "spool stat?"));
+    };
+    let stat = stat(&settled(&sources(given))?.spool.data_dir)?;
+    if given.get_flag("json") {
+        return print_json(&stat_json(&stat));
+    }
+    print_plain(&stat_text(&stat))
 }
 
-pub(super) fn quarantine(_given: &ArgMatches) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Unavailable, "not in this build"))
+pub(super) fn quarantine(given: &ArgMatches) -> Result<(), Failure> {
+    let Some((_, given)) = given.subcommand() else {
+        return Err(Failure::new(Exit::Usage, "quarantine list?"));
+    };
+    let from = given.get_one::<u64>("from").copied().unwrap_or_default();
+    let limit = given.get_one::<u32>("limit").copied().unwrap_or_default();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let data_dir = settled(&sources(given))?.spool.data_dir;
+    let entries = quarantined(&data_dir, from, limit)?;
+    if given.get_flag("json") {
+        return print_json(&entries.iter().map(entry_json).collect());
+    }
+    let head = ["NUMBER", "RECEIVED", "LANE", "REASON", "CLASS", "DEVICE", "BYTES", "DETAIL"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(entries.iter().map(|entry| {
+        vec![
+            entry.id.to_string(),
+            time_text(entry.received_at),
+            entry.lane.to_string(),
+            entry.reason.to_string(),
+            printable(&entry.class),
+            printable(&entry.device),
+            entry.payload.len().to_string(),
+            printable(&entry.detail),
+        ]
+    }));
+    print_plain(&table(&rows))
+}
+
+impl From<SpoolError> for Failure {
+    fn from(error: SpoolError) -> Self {
+        let exit = match &error {
+            SpoolError::Store(store) => match store {
+                StoreError::Locked { .. } => Exit::TempFail,
+                StoreError::NotADirectory { .. } | StoreError::NotWritable { .. } => Exit::CannotCreate,
+                StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => Exit::Config,
+                StoreError::Corrupt { .. } => Exit::Data,
+                StoreError::Missing { .. } => Exit::NoInput,
+                StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Other { .. } => Exit::Io,
+            },
+            SpoolError::Book { .. } => Exit::Data,
+            _ => Exit::Io,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+fn stat_text(stat: &SpoolStat) -> String {
+    let incarnation = stat.incarnation.map_or_else(|| "none yet".to_owned(), |i| i.to_string());
+    let mut text = table(&[
+        vec!["incarnation".to_owned(), incarnation],
+        vec!["format".to_owned(), stat.format_version.to_string()],
+        vec!["table files".to_owned(), format!("{} bytes", stat.table_bytes)],
+        vec!["quarantine".to_owned(), format!("{} bytes", stat.quarantine_bytes)],
+        vec!["damaged".to_owned(), format!("{} bytes", stat.damaged_bytes)],
+        vec!["balances".to_owned(), if stat.balances { "yes" } else { "NO" }.to_owned()],
+    ]);
+    let head = ["LANE", "OLDEST", "NEXT", "READINGS", "BLOCKS", "GAPS", "BYTES", "RAW BYTES", "SINCE"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(stat.lanes.iter().map(|(name, lane)| {
+        vec![
+            name.to_string(),
+            lane.oldest.to_string(),
+            lane.next.to_string(),
+            lane.readings.to_string(),
+            lane.blocks.to_string(),
+            lane.gaps.to_string(),
+            lane.bytes.to_string(),
+            lane.raw_bytes.to_string(),
+            lane.oldest_received_at.map(time_text).unwrap_or_default(),
+        ]
+    }));
+    text.push('\n');
+    text.push_str(&table(&rows));
+    let head = ["LEDGER", "RECEIVED", "DELIVERED", "SPOOLED", "QUARANTINED", "SUPPRESSED", "DROPPED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(stat.ledger.lanes.iter().map(|(lane, ledger)| ledger_row(lane.name(), ledger)));
+    rows.push(ledger_row("all", &stat.ledger.total()));
+    text.push('\n');
+    text.push_str(&table(&rows));
+    for (reason, count) in &stat.quarantine {
+        text.push_str(&format!("quarantined as {reason}: {count}\n"));
+    }
+    text
+}
+
+fn ledger_row(name: &str, ledger: &LaneLedger) -> Vec<String> {
+    let reasons: Vec<String> = DropReason::ALL
+        .iter()
+        .filter(|reason| ledger.dropped(**reason) > 0)
+        .map(|reason| format!("{reason} {}", ledger.dropped(*reason)))
+        .collect();
+    let dropped = if reasons.is_empty() { "0".to_owned() } else { reasons.join(", ") };
+    let mut row = vec![name.to_owned()];
+    let numbers = [
+        ledger.received,
+        ledger.delivered,
+        ledger.spooled,
+        ledger.quarantined,
+        ledger.suppressed,
+    ];
+    row.extend(numbers.map(|n| n.to_string()));
+    row.push(dropped);
+    row
+}
+
+fn stat_json(stat: &SpoolStat) -> Value {
+    let lane = |lane: Lane| {
+        let state = &stat.lanes[lane];
+        json!({
+            "lane": lane.name(),
+            "oldest": state.oldest.0,
+            "next": state.next.0,
+            "readings": state.readings,
+            "blocks": state.blocks,
+            "gaps": state.gaps,
+            "unreadable": state.unreadable,
+            "bytes": state.bytes,
+            "raw_bytes": state.raw_bytes,
+            "oldest_received_at": state.oldest_received_at.map(time_text),
+            "newest_received_at": state.newest_received_at.map(time_text),
+            "ledger": ledger_json(&stat.ledger.lanes[lane]),
+        })
+    };
+    let quarantine: serde_json::Map<String, Value> = stat
+        .quarantine
+        .iter()
+        .map(|(reason, count)| (reason.name().to_owned(), json!(count)))
+        .collect();
+    json!({
+        "incarnation": stat.incarnation.map(|incarnation| incarnation.to_string()),
+        "format_version": stat.format_version,
+        "balances": stat.balances,
+        "lanes": Lane::ALL.map(lane),
+        "total": ledger_json(&stat.ledger.total()),
+        "quarantine": quarantine,
+        "quarantine_bytes": stat.quarantine_bytes,
+        "damaged_bytes": stat.damaged_bytes,
+        "table_bytes": stat.table_bytes,
+    })
+}
+
+fn ledger_json(ledger: &LaneLedger) -> Value {
+    let dropped: serde_json::Map<String, Value> = DropReason::ALL
+        .iter()
+        .map(|reason| (reason.name().to_owned(), json!(ledger.dropped(*reason))))
+        .collect();
+    json!({
+        "received": ledger.received,
+        "delivered": ledger.delivered,
+        "spooled": ledger.spooled,
+        "quarantined": ledger.quarantined,
+        "suppressed": ledger.suppressed,
+        "dropped": dropped,
+        "balances": ledger.balances(),
+    })
+}
+
+fn entry_json(entry: &Quarantined) -> Value {
+    json!({
+        "id": entry.id,
+        "lane": entry.lane.name(),
+        "reason": entry.reason.name(),
+        "kind": if entry.encoded { "reading" } else { "payload" },
+        "class": entry.class,
+        "device": entry.device,
+        "topic": entry.topic,
+        "detail": entry.detail,
+        "received_at": time_text(entry.received_at),
+        "payload_hex": hex::encode(&entry.payload),
+    })
+}
+
+fn time_text(at: UnixNanos) -> String {
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0))
+        .ok()
+        .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_else(|| at.0.to_string())
+}
+
+/// What a device wrote may hold what a terminal obeys.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

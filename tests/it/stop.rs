@@ -47,12 +47,12 @@ fn a_locked_data_directory_is_named_and_ends_the_start() {
 fn a_data_directory_of_a_newer_version_is_refused_untouched() {
     let node = Node::new(&[]);
     assert_eq!(node.start().terminate().code(), Some(0));
-    let format = node.data_dir().join("spool/FORMAT");
-    fs::write(&format, "999\n").unwrap();
+    let format = node.data_dir().join("FORMAT");
+    fs::write(&format, "sensegate 999\n").unwrap();
     let (code, error) = node.refused();
     assert_eq!(code, 78, "{error}");
     assert!(error.contains("999"), "{error}");
-    assert_eq!(fs::read_to_string(&format).unwrap(), "999\n");
+    assert_eq!(fs::read_to_string(&format).unwrap(), "sensegate 999\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
