@@ -59,7 +59,10 @@ fn gap(
         reason: i32::from(reason),
         detail,
     });
-    Parcel { message, dispatch: dispatch((lane, flow), range, GAP_BYTES) }
+    Parcel {
+        message,
+        dispatch: dispatch((lane, flow), range, GAP_BYTES),
+    }
 }
 
 fn dispatch((lane, flow): (Lane, Flow), range: SequenceRange, bytes: usize) -> Dispatch {
@@ -97,7 +100,9 @@ pub(super) fn parcels(
         if found.first < at || found.next > range.next || found.is_empty() {
             let asked = format!("{}..{}", at, range.next);
             let given = format!("{}..{}", found.first, found.next);
-            return Err(LinkFault::Source(format!("lane {lane}: asked for {asked}, got {given}")));
+            return Err(LinkFault::Source(format!(
+                "lane {lane}: asked for {asked}, got {given}"
+            )));
         }
         if at < found.first {
             out.extend(open.take().map(|open| close(open, flow)));
@@ -107,16 +112,33 @@ pub(super) fn parcels(
         }
         at = found.next;
         match item {
-            Item::Gap { range, reason, detail } => {
+            Item::Gap {
+                range,
+                reason,
+                detail,
+            } => {
                 out.extend(open.take().map(|open| close(open, flow)));
                 out.push_back(gap((lane, flow), range, reason, detail));
             }
-            Item::Readings { range, bytes, oldest_received_at } => {
-                if open.as_ref().is_some_and(|open| open.bytes + bytes.len() > bytes_max) {
+            Item::Readings {
+                range,
+                bytes,
+                oldest_received_at,
+            } => {
+                if open
+                    .as_ref()
+                    .is_some_and(|open| open.bytes + bytes.len() > bytes_max)
+                {
                     out.extend(open.take().map(|open| close(open, flow)));
                 }
                 let open = open.get_or_insert_with(|| Open {
-                    batch: Batch { lane, first: range.first, count: 0, backlog, readings: vec![] },
+                    batch: Batch {
+                        lane,
+                        first: range.first,
+                        count: 0,
+                        backlog,
+                        readings: vec![],
+                    },
                     bytes: 0,
                     next: range.first,
                     oldest: oldest_received_at,
@@ -139,7 +161,10 @@ fn close(open: Open, flow: Flow) -> Parcel {
     let mut dispatch = dispatch((open.batch.lane, flow), range, open.bytes);
     dispatch.readings = range.count();
     dispatch.oldest_received_at = Some(open.oldest);
-    Parcel { message: Outgoing::Batch(open.batch), dispatch }
+    Parcel {
+        message: Outgoing::Batch(open.batch),
+        dispatch,
+    }
 }
 
 #[cfg(test)]
@@ -174,8 +199,7 @@ mod tests {
     #[test]
     fn adjacent_blocks_become_one_batch_up_to_its_size() {
         let items = vec![readings(5, 7, 40), readings(7, 9, 40), readings(9, 12, 40)];
-        let parcels =
-            parcels((Lane::Bulk, Flow::Live, false), range(5, 99), items, 100).unwrap();
+        let parcels = parcels((Lane::Bulk, Flow::Live, false), range(5, 99), items, 100).unwrap();
         assert_eq!(shape(&parcels), [("batch", 5, 9), ("batch", 9, 12)]);
         assert_eq!(parcels[0].dispatch.oldest_received_at, Some(UnixNanos(993)));
         assert_eq!(parcels[0].dispatch.readings, 4);
@@ -189,9 +213,13 @@ mod tests {
             detail: String::new(),
         };
         let items = vec![readings(5, 7, 40), gap, readings(11, 12, 40)];
-        let parcels =
-            parcels((Lane::Bulk, Flow::Live, false), range(5, 99), items, 100).unwrap();
-        let expected = [("batch", 5, 7), ("gap", 7, 9), ("gap", 9, 11), ("batch", 11, 12)];
+        let parcels = parcels((Lane::Bulk, Flow::Live, false), range(5, 99), items, 100).unwrap();
+        let expected = [
+            ("batch", 5, 7),
+            ("gap", 7, 9),
+            ("gap", 9, 11),
+            ("batch", 11, 12),
+        ];
         assert_eq!(shape(&parcels), expected);
     }
 

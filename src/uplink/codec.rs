@@ -55,7 +55,11 @@ const COUNT: u8 = 3 << 3;
 const BACKLOG: u8 = 4 << 3;
 
 fn field_len(value: u64) -> usize {
-    if value == 0 { 0 } else { 1 + encoded_len_varint(value) }
+    if value == 0 {
+        0
+    } else {
+        1 + encoded_len_varint(value)
+    }
 }
 
 fn put_field(tag: u8, value: u64, dst: &mut impl BufMut) {
@@ -135,9 +139,11 @@ impl Encoder for OutgoingEncoder {
             Outgoing::Hello(hello) => Message::Hello(hello),
             Outgoing::Gap(gap) => Message::Gap(gap),
         };
-        DeliverRequest { message: Some(message) }
-            .encode(dst)
-            .map_err(|fault| Status::internal(fault.to_string()))
+        DeliverRequest {
+            message: Some(message),
+        }
+        .encode(dst)
+        .map_err(|fault| Status::internal(fault.to_string()))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

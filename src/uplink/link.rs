@@ -15,7 +15,7 @@ use tonic::{
 
 use super::{
     codec::{DeliverCodec, Outgoing},
-    core::{Contract, Position},
+    core::{Ahead, Contract, Position},
     fault::LinkFault,
 };
 use crate::{
@@ -67,9 +67,9 @@ pub(super) struct Link {
     pub(super) outgoing: mpsc::Sender<Outgoing>,
     pub(super) answers: Streaming<DeliverResponse>,
     pub(super) positions: Vec<Position>,
-    pub(super) accepts_ahead: bool,
+    pub(super) ahead: Ahead,
     /// Holds the connection.
-    _channel: Channel,
+    pub(super) channel: Channel,
 }
 
 /// Connects and resumes.
@@ -124,12 +124,20 @@ async fn resume(
     if let Some(encoding) = compress {
         grpc = grpc.send_compressed(encoding).accept_compressed(encoding);
     }
-    grpc.ready().await.map_err(|fault| LinkFault::Connect(innermost(&fault)))?;
+    grpc.ready()
+        .await
+        .map_err(|fault| LinkFault::Connect(innermost(&fault)))?;
     let (outgoing, requests) = mpsc::channel(OUTGOING_MAX);
-    outgoing.send(Outgoing::Hello(hello)).await.map_err(|_closed| LinkFault::Closed)?;
+    outgoing
+        .send(Outgoing::Hello(hello))
+        .await
+        .map_err(|_closed| LinkFault::Closed)?;
     let request = Request::new(ReceiverStream::new(requests));
     let path = PathAndQuery::from_static(METHOD);
-    let mut answers = grpc.streaming(request, path, DeliverCodec).await?.into_inner();
+    let mut answers = grpc
+        .streaming(request, path, DeliverCodec)
+        .await?
+        .into_inner();
     let first = answers.message().await?.ok_or(LinkFault::Closed)?;
     let Some(Message::Resume(resume)) = first.message else {
         return Err(Contract::Order("the first answer is not a Resume").into());
@@ -138,8 +146,12 @@ async fn resume(
         outgoing,
         answers,
         positions: positions(&resume)?,
-        accepts_ahead: resume.accepts_ahead,
-        _channel: channel,
+        ahead: if resume.accepts_ahead {
+            Ahead::Accepted
+        } else {
+            Ahead::Refused
+        },
+        channel,
     })
 }
 

@@ -20,35 +20,105 @@ macro_rules! metric {
     };
 }
 
-metric!(BATCHES, "sensegate_uplink_batches_sent_total", Counter, ["lane"],
-    "Batches handed to the platform's stream, repeated ones included.");
-metric!(READINGS, "sensegate_uplink_readings_sent_total", Counter, ["lane"],
-    "Readings handed to the platform's stream, repeated ones included.");
-metric!(BYTES, "sensegate_uplink_sent_bytes_total", Counter, ["lane"],
-    "Bytes of readings handed to the platform's stream, before compression.");
-metric!(GAPS, "sensegate_uplink_gaps_sent_total", Counter, ["lane"],
-    "Gap records handed to the platform's stream.");
-metric!(ACCEPTED, "sensegate_uplink_readings_accepted_total", Counter, ["lane"],
-    "Readings that the platform acknowledged as stored.");
-metric!(REFUSED, "sensegate_uplink_readings_refused_total", Counter, ["lane"],
-    "Readings that the platform refused for good.");
-metric!(ENDED, "sensegate_uplink_streams_ended_total", Counter, ["group", "reason"],
-    "Streams, or attempts at one, that ended, by reason.");
-metric!(CONNECTED, "sensegate_uplink_connected", Gauge, ["group"],
-    "1 while the lane group has a stream to the platform.");
-metric!(IN_FLIGHT, "sensegate_uplink_in_flight_bytes", Gauge, ["group"],
-    "Bytes sent and not yet acknowledged.");
-metric!(UNDELIVERED, "sensegate_uplink_backlog_readings", Gauge, ["lane"],
-    "Durable readings that the platform does not hold yet.");
-metric!(ACK, "sensegate_uplink_ack_seconds", Histogram, ["lane"],
-    "Time from handing a batch to the stream to its acknowledgement.");
-metric!(DELIVERY, "sensegate_uplink_delivery_seconds", Histogram, ["lane"],
-    "Time from receiving a batch's oldest reading to the platform's acknowledgement.");
+metric!(
+    BATCHES,
+    "sensegate_uplink_batches_sent_total",
+    Counter,
+    ["lane"],
+    "Batches handed to the platform's stream, repeated ones included."
+);
+metric!(
+    READINGS,
+    "sensegate_uplink_readings_sent_total",
+    Counter,
+    ["lane"],
+    "Readings handed to the platform's stream, repeated ones included."
+);
+metric!(
+    BYTES,
+    "sensegate_uplink_sent_bytes_total",
+    Counter,
+    ["lane"],
+    "Bytes of readings handed to the platform's stream, before compression."
+);
+metric!(
+    GAPS,
+    "sensegate_uplink_gaps_sent_total",
+    Counter,
+    ["lane"],
+    "Gap records handed to the platform's stream."
+);
+metric!(
+    ACCEPTED,
+    "sensegate_uplink_readings_accepted_total",
+    Counter,
+    ["lane"],
+    "Readings that the platform acknowledged as stored."
+);
+metric!(
+    REFUSED,
+    "sensegate_uplink_readings_refused_total",
+    Counter,
+    ["lane"],
+    "Readings that the platform refused for good."
+);
+metric!(
+    ENDED,
+    "sensegate_uplink_streams_ended_total",
+    Counter,
+    ["group", "reason"],
+    "Streams, or attempts at one, that ended, by reason."
+);
+metric!(
+    CONNECTED,
+    "sensegate_uplink_connected",
+    Gauge,
+    ["group"],
+    "1 while the lane group has a stream to the platform."
+);
+metric!(
+    IN_FLIGHT,
+    "sensegate_uplink_in_flight_bytes",
+    Gauge,
+    ["group"],
+    "Bytes sent and not yet acknowledged."
+);
+metric!(
+    UNDELIVERED,
+    "sensegate_uplink_backlog_readings",
+    Gauge,
+    ["lane"],
+    "Durable readings that the platform does not hold yet."
+);
+metric!(
+    ACK,
+    "sensegate_uplink_ack_seconds",
+    Histogram,
+    ["lane"],
+    "Time from handing a batch to the stream to its acknowledgement."
+);
+metric!(
+    DELIVERY,
+    "sensegate_uplink_delivery_seconds",
+    Histogram,
+    ["lane"],
+    "Time from receiving a batch's oldest reading to the platform's acknowledgement."
+);
 
 /// All of the uplink's metrics.
 pub const METRICS: &[Metric] = &[
-    BATCHES, READINGS, BYTES, GAPS, ACCEPTED, REFUSED, ENDED, CONNECTED, IN_FLIGHT, UNDELIVERED,
-    ACK, DELIVERY,
+    BATCHES,
+    READINGS,
+    BYTES,
+    GAPS,
+    ACCEPTED,
+    REFUSED,
+    ENDED,
+    CONNECTED,
+    IN_FLIGHT,
+    UNDELIVERED,
+    ACK,
+    DELIVERY,
 ];
 
 /// Handles of one lane.
@@ -95,7 +165,8 @@ impl LaneMeters {
             return;
         }
         self.accepted.increment(dispatch.readings);
-        self.ack.record(now.steady.saturating_duration_since(dispatch.sent_at));
+        self.ack
+            .record(now.steady.saturating_duration_since(dispatch.sent_at));
         if let Some(received) = dispatch.oldest_received_at {
             let nanos = now.calendar.0.saturating_sub(received.0);
             self.delivery.record(Duration::from_nanos(nanos));

@@ -22,6 +22,7 @@ mod assemble;
 pub mod core;
 mod codec;
 mod fault;
+mod group;
 mod link;
 mod metrics;
 mod pump;

@@ -2,26 +2,23 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 use tracing::warn;
 
 use super::{
     assemble::{Parcel, Trouble, lost, parcels},
-    core::{Accepted, Contract, Flow, Limits, Now, Plan, Session},
+    core::{Accepted, Contract, Flow, Plan, Session},
     fault::LinkFault,
+    group::Group,
     link::{Link, lane},
-    metrics::Meters,
     source::Source,
-    status::{GroupStatus, LaneStatus},
+    status::LaneStatus,
 };
 use crate::{
-    domain::{Clock, Lane, LaneMap, Sequence, SequenceRange},
+    domain::{Lane, LaneMap, Sequence, SequenceRange},
     proto::platform::{DeliverResponse, Refused, deliver_response::Message},
 };
 
@@ -37,23 +34,6 @@ const BARREN_PAUSE: Duration = Duration::from_millis(200);
 const BARREN_MAX: u32 = 10;
 /// No reading is smaller, encoded: turns bytes into the most sequences that a batch can span.
 const READING_BYTES_MIN: u64 = 16;
-
-/// What a lane group's task lends to each of its streams.
-pub(super) struct Group<S> {
-    pub(super) lanes: &'static [Lane],
-    pub(super) source: S,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) limits: Limits,
-    pub(super) meters: Meters,
-    pub(super) status: watch::Sender<GroupStatus>,
-    pub(super) stop: CancellationToken,
-}
-
-impl<S: Source> Group<S> {
-    pub(super) fn now(&self) -> Now {
-        Now { steady: self.clock.steady(), calendar: self.clock.now() }
-    }
-}
 
 enum Event {
     Answer(Option<DeliverResponse>),
@@ -74,13 +54,21 @@ pub(super) struct Ended {
 pub(super) async fn run<S: Source>(group: &Group<S>, link: Link) -> Ended {
     let mut pump = match Pump::resume(group, &link) {
         Ok(pump) => pump,
-        Err(fault) => return Ended { result: Err(fault.into()), progressed: false },
+        Err(fault) => {
+            return Ended {
+                result: Err(fault.into()),
+                progressed: false,
+            };
+        }
     };
     let result = pump.drive(link).await;
     for &lane in group.lanes {
         group.source.hold(lane, None);
     }
-    Ended { result, progressed: pump.progressed }
+    Ended {
+        result,
+        progressed: pump.progressed,
+    }
 }
 
 /// HTTP/2 has let go of the requests: what the platform says to that comes with the answers, if it comes at all.
@@ -112,7 +100,7 @@ impl<'a, S: Source> Pump<'a, S> {
         let session = Session::resume(
             group.lanes,
             &link.positions,
-            link.accepts_ahead,
+            link.ahead,
             (group.limits, &now),
             state,
         )?;
@@ -137,7 +125,12 @@ impl<'a, S: Source> Pump<'a, S> {
     }
 
     async fn drive(&mut self, link: Link) -> Result<(), LinkFault> {
-        let Link { outgoing, mut answers, _channel, .. } = link;
+        let Link {
+            outgoing,
+            mut answers,
+            channel: _channel,
+            ..
+        } = link;
         loop {
             if self.parcels.is_empty() && self.stop_by.is_none() {
                 self.fill().await?;
@@ -193,7 +186,7 @@ impl<'a, S: Source> Pump<'a, S> {
                 batches = self.session.in_flight_batches(),
                 "stopping with batches unacknowledged; they stay in the spool"
             );
-            return Ok(self.abandon());
+            self.session.abandon();
         }
         if now.saturating_duration_since(self.refreshed) >= STATUS_INTERVAL {
             self.refreshed = now;
@@ -202,13 +195,12 @@ impl<'a, S: Source> Pump<'a, S> {
         Ok(())
     }
 
-    /// Forgets what is in flight, so that the stream may end.
-    fn abandon(&mut self) {
-        self.session.abandon();
-    }
-
     fn timer(&self) -> Instant {
-        let due = [self.session.deadline().map(|(at, _)| at), self.wake, self.stop_by];
+        let due = [
+            self.session.deadline().map(|(at, _)| at),
+            self.wake,
+            self.stop_by,
+        ];
         let refresh = self.refreshed + STATUS_INTERVAL;
         due.into_iter().flatten().fold(refresh, Instant::min)
     }
@@ -228,9 +220,15 @@ impl<'a, S: Source> Pump<'a, S> {
             Plan::Lost { lane, flow, range } => {
                 warn!(%lane, first = %range.first, next = %range.next,
                     "the platform asks for what was delivered and deleted: reported as a gap");
-                self.parcels.push_back(lost(lane, flow, range, &Trouble::Delivered));
+                self.parcels
+                    .push_back(lost(lane, flow, range, &Trouble::Delivered));
             }
-            Plan::Read { lane, flow, range, bytes_max } => {
+            Plan::Read {
+                lane,
+                flow,
+                range,
+                bytes_max,
+            } => {
                 self.read(lane, flow, range, bytes_max).await?;
             }
         }
@@ -256,7 +254,8 @@ impl<'a, S: Source> Pump<'a, S> {
         };
         let items = items.map_err(|fault| LinkFault::Source(fault.to_string()))?;
         if items.is_empty() {
-            return Ok(self.nothing_read(lane, flow, range));
+            self.nothing_read(lane, flow, range);
+            return Ok(());
         }
         self.barren = 0;
         let backlog = self.session.is_backlog(lane, flow, range.first);
@@ -273,7 +272,8 @@ impl<'a, S: Source> Pump<'a, S> {
             return;
         }
         self.barren = 0;
-        self.parcels.push_back(lost(lane, flow, range, &Trouble::Missing));
+        self.parcels
+            .push_back(lost(lane, flow, range, &Trouble::Missing));
     }
 
     /// Before reading, so that drop-oldest does not take what is being read.
@@ -284,7 +284,11 @@ impl<'a, S: Source> Pump<'a, S> {
             Some(held) if held.next < reach.first => held,
             Some(held) => SequenceRange::new(
                 held.first.min(reach.first),
-                if reach.next < held.first { reach.next } else { held.next.max(reach.next) },
+                if reach.next < held.first {
+                    reach.next
+                } else {
+                    held.next.max(reach.next)
+                },
             ),
             None => reach,
         };
@@ -293,12 +297,17 @@ impl<'a, S: Source> Pump<'a, S> {
 
     /// Books a parcel as sent and gives what goes on the wire.
     fn dispatch(&mut self, parcel: Parcel) -> super::codec::Outgoing {
-        let Parcel { message, mut dispatch } = parcel;
+        let Parcel {
+            message,
+            mut dispatch,
+        } = parcel;
         dispatch.sent_at = self.group.clock.steady();
         self.group.meters.lanes[dispatch.lane].sent(&dispatch);
         self.session.sent(dispatch);
         if self.parcels.is_empty() {
-            self.group.source.hold(dispatch.lane, self.session.hold(dispatch.lane));
+            self.group
+                .source
+                .hold(dispatch.lane, self.session.hold(dispatch.lane));
         }
         message
     }
@@ -349,7 +358,9 @@ impl<'a, S: Source> Pump<'a, S> {
         let lanes = self.group.lanes.iter().map(|&lane| {
             let committed_next = self.group.source.lane_state(lane).committed_next;
             let undelivered = session.undelivered(lane, committed_next);
-            self.group.meters.lanes[lane].undelivered.set(undelivered as f64);
+            self.group.meters.lanes[lane]
+                .undelivered
+                .set(undelivered as f64);
             LaneStatus {
                 lane,
                 position: session.position(lane),
@@ -360,7 +371,10 @@ impl<'a, S: Source> Pump<'a, S> {
             }
         });
         let lanes = lanes.collect();
-        self.group.meters.in_flight.set(session.in_flight_bytes() as f64);
+        self.group
+            .meters
+            .in_flight
+            .set(session.in_flight_bytes() as f64);
         self.group.status.send_modify(|status| {
             status.in_flight_bytes = session.in_flight_bytes();
             status.in_flight_batches = session.in_flight_batches();

@@ -50,12 +50,17 @@ impl StatusView {
     /// All groups as they stand now, in order of precedence.
     #[must_use]
     pub fn groups(&self) -> Vec<GroupStatus> {
-        self.groups.iter().map(|group| group.borrow().clone()).collect()
+        self.groups
+            .iter()
+            .map(|group| group.borrow().clone())
+            .collect()
     }
 
     /// Whether every group has a stream.
     #[must_use]
     pub fn all_connected(&self) -> bool {
-        self.groups.iter().all(|group| group.borrow().connected.is_some())
+        self.groups
+            .iter()
+            .all(|group| group.borrow().connected.is_some())
     }
 }

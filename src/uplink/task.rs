@@ -11,9 +11,10 @@ use tracing::{error, info, warn};
 use super::{
     core::{Backoff, Endpoints, Limits},
     fault::{LinkFault, Remedy},
+    group::Group,
     link::{self, Introduction},
     metrics::Meters,
-    pump::{self, Ended, Group},
+    pump::{self, Ended},
     source::Source,
     status::{GroupStatus, StatusView},
 };
@@ -26,7 +27,11 @@ use crate::{
 /// The lane groups: name of the task, name of the group, lanes.
 const GROUPS: [(&str, &str, &[Lane]); 2] = [
     ("uplink-alarm", "alarm", &[Lane::Alarm]),
-    ("uplink-telemetry", "telemetry+bulk", &[Lane::Telemetry, Lane::Bulk]),
+    (
+        "uplink-telemetry",
+        "telemetry+bulk",
+        &[Lane::Telemetry, Lane::Bulk],
+    ),
 ];
 
 /// Delivery to the platform, ready to be spawned.
@@ -49,7 +54,10 @@ impl<S: Source> Uplink<S> {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let status = GROUPS.iter().map(|(_, group, _)| {
-            watch::Sender::new(GroupStatus { group, ..GroupStatus::default() })
+            watch::Sender::new(GroupStatus {
+                group,
+                ..GroupStatus::default()
+            })
         });
         Self {
             config: Arc::new(config),
@@ -63,7 +71,9 @@ impl<S: Source> Uplink<S> {
     /// A handle to look at the uplink.
     #[must_use]
     pub fn status(&self) -> StatusView {
-        StatusView { groups: self.status.iter().map(watch::Sender::subscribe).collect() }
+        StatusView {
+            groups: self.status.iter().map(watch::Sender::subscribe).collect(),
+        }
     }
 
     /// Runs one task per lane group. Cancelling the set's token takes no new batches, waits a few seconds for
@@ -132,7 +142,9 @@ impl<S: Source> Courier<S> {
         while !stop.is_cancelled() {
             let url = self.endpoints.current().to_owned();
             let started = self.group.clock.steady();
-            let Some(ended) = self.attempt(&url).await else { return };
+            let Some(ended) = self.attempt(&url).await else {
+                return;
+            };
             let Err(fault) = ended.result else { return };
             self.report(&url, &fault);
             if self.compress.is_some() && fault.compression_unknown() {
@@ -141,8 +153,14 @@ impl<S: Source> Courier<S> {
                 continue;
             }
             let lasted = self.group.clock.steady().saturating_duration_since(started);
-            let worked = ended.progressed || lasted > self.config.backoff_max;
-            if !self.pause(&fault, worked).await {
+            let due = if ended.progressed || lasted > self.config.backoff_max {
+                self.endpoints.worked();
+                self.backoff.reset();
+                true
+            } else {
+                self.endpoints.failed()
+            };
+            if due && self.pause(&fault).await.is_none() {
                 return;
             }
         }
@@ -159,9 +177,18 @@ impl<S: Source> Courier<S> {
         };
         let link = match opened {
             Ok(link) => link,
-            Err(fault) => return Some(Ended { result: Err(fault), progressed: false }),
+            Err(fault) => {
+                return Some(Ended {
+                    result: Err(fault),
+                    progressed: false,
+                });
+            }
         };
-        info!(url, group = self.group.status.borrow().group, "connected to the platform");
+        info!(
+            url,
+            group = self.group.status.borrow().group,
+            "connected to the platform"
+        );
         self.group.meters.connected.set(1.0);
         let now = self.group.clock.now();
         self.group.status.send_modify(|status| {
@@ -202,25 +229,15 @@ impl<S: Source> Courier<S> {
         });
     }
 
-    /// Chooses the next endpoint and pauses if one is due; `false` when stopped.
-    async fn pause(&mut self, fault: &LinkFault, worked: bool) -> bool {
-        let due = if worked {
-            self.endpoints.worked();
-            self.backoff.reset();
-            true
-        } else {
-            self.endpoints.failed()
-        };
-        if !due {
-            return true;
-        }
+    /// Pauses as the fault asks for; none if a stop came meanwhile.
+    async fn pause(&mut self, fault: &LinkFault) -> Option<()> {
         let pause = match fault.remedy() {
             Remedy::Retry => self.backoff.pause(&mut self.rng),
             Remedy::Operator => self.backoff.longest(&mut self.rng),
         };
         tokio::select! {
-            () = self.group.stop.cancelled() => false,
-            () = tokio::time::sleep(pause) => true,
+            () = self.group.stop.cancelled() => None,
+            () = tokio::time::sleep(pause) => Some(()),
         }
     }
 }

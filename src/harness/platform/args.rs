@@ -11,7 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{AcceptsAhead, Catalogue, CrashBy, Faults, PlatformConfig, start};
 
 fn number(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).default_value("0").help(help)
+    Arg::new(name)
+        .long(name)
+        .value_name("N")
+        .value_parser(value_parser!(u64))
+        .default_value("0")
+        .help(help)
 }
 
 fn text(name: &'static str, help: &'static str) -> Arg {
@@ -19,7 +24,10 @@ fn text(name: &'static str, help: &'static str) -> Arg {
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
 }
 
 /// The subcommand.
@@ -44,16 +52,37 @@ pub fn command() -> Command {
         .arg(listen)
         .arg(data_dir)
         .arg(admin)
-        .arg(switch("in-sequence", "takes batches strictly in sequence, none ahead"))
+        .arg(switch(
+            "in-sequence",
+            "takes batches strictly in sequence, none ahead",
+        ))
         .arg(switch("no-compression", "does not take zstd on the wire"))
-        .arg(number("delay-ms", "delay before each batch is taken, milliseconds"))
-        .arg(number("refuse-every", "refuses every reading whose sequence is a multiple of this"))
+        .arg(number(
+            "delay-ms",
+            "delay before each batch is taken, milliseconds",
+        ))
+        .arg(number(
+            "refuse-every",
+            "refuses every reading whose sequence is a multiple of this",
+        ))
         .arg(text("refuse-device", "refuses readings of this device"))
         .arg(text("refuse-class", "refuses readings of this class"))
-        .arg(number("crash-after", "aborts after so many batches, between receive and store"))
-        .arg(number("close-every", "closes a stream after so many batches, owing answers"))
-        .arg(text("status", "answers new streams with this status, for example unavailable"))
-        .arg(number("status-times", "how many streams get that status; 0: all"))
+        .arg(number(
+            "crash-after",
+            "aborts after so many batches, between receive and store",
+        ))
+        .arg(number(
+            "close-every",
+            "closes a stream after so many batches, owing answers",
+        ))
+        .arg(text(
+            "status",
+            "answers new streams with this status, for example unavailable",
+        ))
+        .arg(number(
+            "status-times",
+            "how many streams get that status; 0: all",
+        ))
 }
 
 fn config(args: &ArgMatches, catalogue: Arc<dyn Catalogue>) -> anyhow::Result<PlatformConfig> {
@@ -62,7 +91,10 @@ fn config(args: &ArgMatches, catalogue: Arc<dyn Catalogue>) -> anyhow::Result<Pl
     let address = |name| args.get_one::<SocketAddr>(name).copied();
     Ok(PlatformConfig {
         listen: address("listen").context("--listen is missing")?,
-        data_dir: args.get_one::<PathBuf>("data-dir").cloned().context("--data-dir is missing")?,
+        data_dir: args
+            .get_one::<PathBuf>("data-dir")
+            .cloned()
+            .context("--data-dir is missing")?,
         admin_listen: address("admin-listen"),
         accepts_ahead: if args.get_flag("in-sequence") {
             AcceptsAhead::No

@@ -4,75 +4,34 @@
 //! A new Hello for a lane fences the streams that had it before: what they still bring is dropped unanswered, so that
 //! a position told in Resume holds until the new stream itself moves it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    thread::JoinHandle,
-};
+use std::{collections::HashMap, sync::Arc, thread::JoinHandle};
 
 use bytes::Bytes;
 use prost::Message as _;
-use rocksdb::WriteBatch;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
     faults::{FaultBoard, Faults},
-    keys::{Holder, Kind, Stored, key, key_at},
+    group::{Ask, Body, Group, Origin, Pending, Receipt, Sheet},
+    keys::{Holder, Kind, key, key_at},
     position::{AcceptsAhead, LanePosition, Unplaced},
     store::{Held, Store, StoreError},
-    view::{Tally, View},
-    wire::{Glimpse, RawBatch, Readings},
+    view::View,
+    wire::{RawBatch, Readings},
 };
 use crate::{
     domain::{Clock, Lane, SequenceRange},
-    proto::platform::{Accepted, Gap, Refused, Resume},
+    proto::platform::{Accepted, Gap, Resume},
 };
 
 /// Messages that one synced write takes at most.
 const GROUP_MAX: usize = 256;
 /// Bytes that one synced write takes at most, about.
 const GROUP_BYTES_MAX: usize = 16 << 20;
-/// Of how many readings one is measured.
-const LATENCY_EVERY: u64 = 16;
 /// Messages waiting for the commit thread, all streams together.
 pub(super) const QUEUE_MAX: usize = 256;
-
-/// What a stream asks of the commit thread.
-#[derive(Debug)]
-pub(super) enum Ask {
-    /// A new stream: where do its lanes resume?
-    Hello { holders: Vec<Holder>, epoch: u64, answer: oneshot::Sender<Resume> },
-    /// A message of a stream; the answer goes into the slot that the stream reserved for it.
-    Store { from: Arc<Origin>, message: Body, slot: mpsc::OwnedPermit<Answer> },
-}
-
-/// A stream as the commit thread knows it.
-#[derive(Debug)]
-pub(super) struct Origin {
-    pub(super) gateway: String,
-    pub(super) incarnation: [u8; 16],
-    pub(super) lanes: Vec<Lane>,
-    pub(super) epoch: u64,
-}
-
-/// Readings, or why there are none.
-#[derive(Debug)]
-pub(super) enum Body {
-    Batch(RawBatch),
-    Gap(Gap),
-}
-
-/// What a stream tells its gateway after the write.
-pub(super) type Answer = Result<Receipt, Status>;
-
-/// Refusals first, then the acknowledgement that covers them.
-#[derive(Debug)]
-pub(super) struct Receipt {
-    pub(super) refused: Vec<Refused>,
-    pub(super) accepted: Accepted,
-}
 
 /// How the platform dies when it is told to crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,23 +56,6 @@ pub(super) struct Commit {
     pub(super) dead: CancellationToken,
 }
 
-/// A write in the making.
-#[derive(Default)]
-struct Group {
-    write: WriteBatch,
-    moved: HashSet<Holder>,
-    counted: HashSet<(Holder, Vec<u8>)>,
-    answers: Vec<(mpsc::OwnedPermit<Answer>, Pending)>,
-    resumes: Vec<(oneshot::Sender<Resume>, Resume)>,
-    tally: Tally,
-    bytes: usize,
-}
-
-enum Pending {
-    Stored { holder: Holder, first: u64, refused: Vec<Refused> },
-    Fault(Status),
-}
-
 impl Commit {
     /// Starts the thread; it ends when every sender is gone or the platform dies.
     pub(super) fn start(
@@ -121,14 +63,19 @@ impl Commit {
         asks: mpsc::Receiver<Ask>,
     ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
         let epochs = HashMap::new();
-        let mut thread = Thread { commit: self, epochs };
+        let mut thread = Thread {
+            commit: self,
+            epochs,
+        };
         let dead = thread.commit.dead.clone();
-        std::thread::Builder::new().name("platform-commit".to_owned()).spawn(move || {
-            let ended = thread.run(asks);
-            // without it nothing can be stored: the streams must not wait for ever
-            dead.cancel();
-            ended
-        })
+        std::thread::Builder::new()
+            .name("platform-commit".to_owned())
+            .spawn(move || {
+                let ended = thread.run(asks);
+                // without it nothing can be stored: the streams must not wait for ever
+                dead.cancel();
+                ended
+            })
     }
 }
 
@@ -140,31 +87,45 @@ struct Thread {
 impl Thread {
     fn run(&mut self, mut asks: mpsc::Receiver<Ask>) -> Result<(), StoreError> {
         while let Some(first) = asks.blocking_recv() {
-            let mut group = Group::default();
-            let mut next = Some(first);
-            let mut taken = 0;
-            while let Some(ask) = next {
-                if self.commit.dead.is_cancelled() {
-                    return Ok(());
-                }
-                self.take(ask, &mut group);
-                taken += 1;
-                let full = taken >= GROUP_MAX || group.bytes >= GROUP_BYTES_MAX;
-                next = if full { None } else { asks.try_recv().ok() };
+            let group = self.gather(first, &mut asks);
+            if self.commit.dead.is_cancelled() {
+                return Ok(());
             }
             self.write(group)?;
         }
         Ok(())
     }
 
+    /// Takes what waits, up to the bounds of a group.
+    fn gather(&mut self, first: Ask, asks: &mut mpsc::Receiver<Ask>) -> Group {
+        let mut group = Group::default();
+        self.take(first, &mut group);
+        for _ in 1..GROUP_MAX {
+            let full = group.bytes >= GROUP_BYTES_MAX || self.commit.dead.is_cancelled();
+            let Some(ask) = (!full).then(|| asks.try_recv().ok()).flatten() else {
+                break;
+            };
+            self.take(ask, &mut group);
+        }
+        group
+    }
+
     fn take(&mut self, ask: Ask, group: &mut Group) {
         match ask {
-            Ask::Hello { holders, epoch, answer } => {
+            Ask::Hello {
+                holders,
+                epoch,
+                answer,
+            } => {
                 // told after the write: what it names must survive a crash
                 let resume = self.resume(&holders, epoch);
                 group.resumes.push((answer, resume));
             }
-            Ask::Store { from, message, slot } => {
+            Ask::Store {
+                from,
+                message,
+                slot,
+            } => {
                 let faults = self.commit.faults.get();
                 if matches!(message, Body::Batch(_)) && self.commit.faults.crashes_now() {
                     self.crash();
@@ -195,10 +156,18 @@ impl Thread {
         for holder in holders {
             self.epochs.insert(holder.clone(), epoch);
             let lane = holder.lane.number();
-            let held = self.commit.held.positions.entry(holder.clone()).or_default();
+            let held = self
+                .commit
+                .held
+                .positions
+                .entry(holder.clone())
+                .or_default();
             positions.push(held.to_wire(lane));
         }
-        Resume { positions, accepts_ahead: self.commit.accepts_ahead == AcceptsAhead::Yes }
+        Resume {
+            positions,
+            accepts_ahead: self.commit.accepts_ahead == AcceptsAhead::Yes,
+        }
     }
 
     /// The lane's holder; none if a newer stream has the lane.
@@ -207,8 +176,11 @@ impl Thread {
         let lane = lane
             .filter(|lane| from.lanes.contains(lane))
             .ok_or_else(|| Status::invalid_argument("a lane that Hello did not name"))?;
-        let holder =
-            Holder { gateway: from.gateway.clone(), incarnation: from.incarnation, lane };
+        let holder = Holder {
+            gateway: from.gateway.clone(),
+            incarnation: from.incarnation,
+            lane,
+        };
         let current = self.epochs.get(&holder) == Some(&from.epoch);
         Ok(current.then_some(holder))
     }
@@ -220,11 +192,20 @@ impl Thread {
         count: u64,
     ) -> Result<Vec<SequenceRange>, Status> {
         let ahead = self.commit.accepts_ahead;
-        let position = self.commit.held.positions.entry(holder.clone()).or_default();
-        position.take(first, count, ahead).map_err(|fault| match fault {
-            Unplaced::Overflow => Status::invalid_argument(fault.to_string()),
-            Unplaced::Hole(..) | Unplaced::Ranges => Status::failed_precondition(fault.to_string()),
-        })
+        let position = self
+            .commit
+            .held
+            .positions
+            .entry(holder.clone())
+            .or_default();
+        position
+            .take(first, count, ahead)
+            .map_err(|fault| match fault {
+                Unplaced::Overflow => Status::invalid_argument(fault.to_string()),
+                Unplaced::Hole(..) | Unplaced::Ranges => {
+                    Status::failed_precondition(fault.to_string())
+                }
+            })
     }
 
     fn batch(
@@ -234,52 +215,46 @@ impl Thread {
         faults: &Faults,
         group: &mut Group,
     ) -> Result<Option<Pending>, Status> {
-        let Some(holder) = self.holder(from, batch.lane)? else { return Ok(None) };
+        let Some(holder) = self.holder(from, batch.lane)? else {
+            return Ok(None);
+        };
         let glimpses = Readings::new(&batch.readings).collect::<Result<Vec<_>, _>>()?;
         if glimpses.len() != batch.count as usize || batch.count == 0 {
             return Err(Status::invalid_argument("count and readings differ"));
         }
         let fresh = self.place(&holder, batch.first, u64::from(batch.count))?;
-        let stored_at_ns = self.commit.clock.now().0;
-        let mut refused = Vec::new();
-        let mut classes: HashMap<&[u8], u64, foldhash::fast::RandomState> = HashMap::default();
-        for part in &fresh {
-            let at = |sequence: u64| usize::try_from(sequence - batch.first).unwrap_or(usize::MAX);
-            let readings =
-                glimpses.get(at(part.first.0)..at(part.next.0)).unwrap_or_default();
-            let mut run = Run::new(part.first.0, batch.backlog, stored_at_ns);
-            for (sequence, glimpse) in (part.first.0..).zip(readings) {
-                let refusal = faults
-                    .refuses()
-                    .then(|| faults.refusal(sequence, glimpse.device, glimpse.class))
-                    .flatten();
-                let Some(reason) = refusal else {
-                    run.add(glimpse);
-                    *classes.entry(glimpse.class).or_default() += 1;
-                    if sequence.is_multiple_of(LATENCY_EVERY) {
-                        group.tally.latency(glimpse, stored_at_ns);
-                    }
-                    continue;
-                };
-                run.close(&holder, sequence + 1, group);
-                group.write.put(key_at(Kind::Refused, &holder, sequence), &reason);
-                let lane = batch.lane;
-                refused.push(Refused { lane, sequence, reason });
-            }
-            run.close(&holder, part.next.0, group);
+        let mut sheet = Sheet {
+            holder: &holder,
+            batch,
+            glimpses: &glimpses,
+            faults,
+            stored_at_ns: self.commit.clock.now().0,
+            classes: HashMap::default(),
+            refused: Vec::new(),
+        };
+        for part in fresh {
+            sheet.put(part, group);
         }
-        group.bytes += batch.readings.len();
+        let Sheet {
+            classes, refused, ..
+        } = sheet;
         let stored: u64 = classes.values().sum();
         self.count(&holder, classes, group);
         let again = u64::from(batch.count) - stored - refused.len() as u64;
-        group.tally.batch(holder.lane, stored, again, batch.readings.len());
+        group.bytes += batch.readings.len();
+        group
+            .tally
+            .batch(holder.lane, stored, again, batch.readings.len());
         group.tally.refused += refused.len() as u64;
         group.moved.insert(holder.clone());
-        let sample: Option<&Glimpse<'_>> = glimpses.last();
-        if let Some(sample) = sample {
+        if let Some(sample) = glimpses.last() {
             group.tally.sample = Some((holder.lane, Bytes::copy_from_slice(sample.reading)));
         }
-        Ok(Some(Pending::Stored { holder, first: batch.first, refused }))
+        Ok(Some(Pending::Stored {
+            holder,
+            first: batch.first,
+            refused,
+        }))
     }
 
     fn count<'a>(
@@ -305,39 +280,61 @@ impl Thread {
         gap: &Gap,
         group: &mut Group,
     ) -> Result<Option<Pending>, Status> {
-        let Some(holder) = self.holder(from, gap.lane)? else { return Ok(None) };
+        let Some(holder) = self.holder(from, gap.lane)? else {
+            return Ok(None);
+        };
         if gap.count == 0 {
             return Err(Status::invalid_argument("an empty gap"));
         }
         for part in self.place(&holder, gap.first_sequence, gap.count)? {
             let first = part.first.0;
-            let kept = Gap { first_sequence: first, count: part.count(), ..gap.clone() };
-            group.write.put(key_at(Kind::Gap, &holder, first), kept.encode_to_vec());
+            let kept = Gap {
+                first_sequence: first,
+                count: part.count(),
+                ..gap.clone()
+            };
+            group
+                .write
+                .put(key_at(Kind::Gap, &holder, first), kept.encode_to_vec());
             group.tally.gaps.0 += 1;
             group.tally.gaps.1 += part.count();
         }
         group.moved.insert(holder.clone());
         let first = gap.first_sequence;
-        Ok(Some(Pending::Stored { holder, first, refused: Vec::new() }))
+        Ok(Some(Pending::Stored {
+            holder,
+            first,
+            refused: Vec::new(),
+        }))
     }
 
     /// One transaction: readings, gaps, refusals, positions and counts. Answers leave after it.
     fn write(&mut self, mut group: Group) -> Result<(), StoreError> {
         for holder in &group.moved {
-            let Some(position) = self.commit.held.positions.get(holder) else { continue };
+            let Some(position) = self.commit.held.positions.get(holder) else {
+                continue;
+            };
             let value = position.to_wire(holder.lane.number()).encode_to_vec();
             group.write.put(key(Kind::Position, holder, &[]), value);
         }
         for (holder, class) in &group.counted {
             let counts = self.commit.held.counts.get(holder);
-            let count = counts.and_then(|counts| counts.get(class)).copied().unwrap_or(0);
-            group.write.put(key(Kind::Count, holder, class), count.to_be_bytes());
+            let count = counts
+                .and_then(|counts| counts.get(class))
+                .copied()
+                .unwrap_or(0);
+            group
+                .write
+                .put(key(Kind::Count, holder, class), count.to_be_bytes());
         }
         if !group.moved.is_empty() {
             self.commit.store.write(group.write)?;
         }
         let positions = &self.commit.held.positions;
-        let moved = group.moved.iter().filter_map(|holder| positions.get_key_value(holder));
+        let moved = group
+            .moved
+            .iter()
+            .filter_map(|holder| positions.get_key_value(holder));
         self.commit.view.add(group.tally, moved);
         for (answer, resume) in group.resumes {
             // the stream may be gone already
@@ -346,7 +343,11 @@ impl Thread {
         for (slot, answer) in group.answers {
             let answer = match answer {
                 Pending::Fault(status) => Err(status),
-                Pending::Stored { holder, first, refused } => {
+                Pending::Stored {
+                    holder,
+                    first,
+                    refused,
+                } => {
                     let accepted = self.accepted(&holder, first);
                     Ok(Receipt { refused, accepted })
                 }
@@ -358,48 +359,17 @@ impl Thread {
 
     /// Everything in the range around `first` is stored.
     fn accepted(&self, holder: &Holder, first: u64) -> Accepted {
-        let held = self.commit.held.positions.get(holder).and_then(|p: &LanePosition| p.around(first));
+        let held = self
+            .commit
+            .held
+            .positions
+            .get(holder)
+            .and_then(|p: &LanePosition| p.around(first));
         let range = held.unwrap_or_default();
         Accepted {
             lane: i32::from(holder.lane.number()),
             first_sequence: range.first.0,
             next_sequence: range.next.0,
         }
-    }
-}
-
-/// Consecutive readings on their way to one record.
-struct Run {
-    first: u64,
-    backlog: bool,
-    stored_at_ns: u64,
-    count: u32,
-    bytes: Vec<u8>,
-}
-
-impl Run {
-    const fn new(first: u64, backlog: bool, stored_at_ns: u64) -> Self {
-        Self { first, backlog, stored_at_ns, count: 0, bytes: Vec::new() }
-    }
-
-    fn add(&mut self, glimpse: &Glimpse<'_>) {
-        self.count += 1;
-        self.bytes.extend_from_slice(glimpse.entry);
-    }
-
-    /// Puts the run down; the next begins at `next`.
-    fn close(&mut self, holder: &Holder, next: u64, group: &mut Group) {
-        if self.count > 0 {
-            let stored = Stored {
-                backlog: self.backlog,
-                count: self.count,
-                stored_at_ns: self.stored_at_ns,
-                readings: &self.bytes,
-            };
-            group.write.put(key_at(Kind::Batch, holder, self.first), stored.encode());
-        }
-        self.bytes.clear();
-        self.count = 0;
-        self.first = next;
     }
 }

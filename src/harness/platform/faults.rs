@@ -41,17 +41,13 @@ impl Faults {
         Duration::from_millis(self.delay_ms)
     }
 
-    /// Whether any reading may be refused.
-    #[must_use]
-    pub const fn refuses(&self) -> bool {
-        self.refuse_every > 0 || self.refuse_device.is_some() || self.refuse_class.is_some()
-    }
-
     /// Why this reading is refused, if it is. The same reading is refused every time.
     #[must_use]
     pub fn refusal(&self, sequence: u64, device: &[u8], class: &[u8]) -> Option<String> {
         let is = |wanted: &Option<String>, found: &[u8]| {
-            wanted.as_ref().is_some_and(|wanted| wanted.as_bytes() == found)
+            wanted
+                .as_ref()
+                .is_some_and(|wanted| wanted.as_bytes() == found)
         };
         if self.refuse_every > 0 && sequence.is_multiple_of(self.refuse_every) {
             return Some(format!("every {}th is refused", self.refuse_every));
@@ -82,7 +78,8 @@ impl FaultBoard {
 
     /// Replaces the faults in force.
     pub fn set(&self, faults: Faults) {
-        self.to_crash.store(faults.crash_after_batches, Ordering::SeqCst);
+        self.to_crash
+            .store(faults.crash_after_batches, Ordering::SeqCst);
         self.statuses.store(faults.status_times, Ordering::SeqCst);
         self.faults.store(Arc::new(faults));
     }
@@ -95,9 +92,11 @@ impl FaultBoard {
 
     /// Counts a batch received; `true`: die now.
     pub(super) fn crashes_now(&self) -> bool {
-        let left = self.to_crash.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-            left.checked_sub(1)
-        });
+        let left = self
+            .to_crash
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
         left == Ok(1)
     }
 
@@ -106,9 +105,11 @@ impl FaultBoard {
         let faults = self.get();
         let code = code(faults.status.as_deref()?);
         if faults.status_times > 0 {
-            let left = self.statuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
+            let left = self
+                .statuses
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                });
             left.ok()?;
         }
         Some(Status::new(code, "told to answer so"))
@@ -139,15 +140,21 @@ mod tests {
 
     #[test]
     fn a_crash_comes_once_and_at_the_batch_named() {
-        let board = FaultBoard::new(Faults { crash_after_batches: 3, ..Faults::default() });
+        let board = FaultBoard::new(Faults {
+            crash_after_batches: 3,
+            ..Faults::default()
+        });
         let crashes: Vec<bool> = (0..6).map(|_| board.crashes_now()).collect();
         assert_eq!(crashes, [false, false, true, false, false, false]);
     }
 
     #[test]
     fn statuses_run_out() {
-        let faults =
-            Faults { status: Some("aborted".into()), status_times: 2, ..Faults::default() };
+        let faults = Faults {
+            status: Some("aborted".into()),
+            status_times: 2,
+            ..Faults::default()
+        };
         let board = FaultBoard::new(faults);
         let codes: Vec<_> = (0..3).map(|_| board.status().map(|s| s.code())).collect();
         assert_eq!(codes, [Some(Code::Aborted), Some(Code::Aborted), None]);

@@ -1,4 +1,4 @@
-//! The platform's disk: one RocksDB, one column family.
+//! The platform's disk: one `RocksDB`, one column family.
 //!
 //! ```text
 //!   holder = gateway length, 1 byte · gateway · incarnation, 16 bytes · lane, 1 byte
@@ -33,7 +33,7 @@ impl Holder {
 
 /// What a key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Readings.
     Batch,
     /// Sequences that will never come.
@@ -49,7 +49,7 @@ pub enum Kind {
 impl Kind {
     /// The first byte of its keys.
     #[must_use]
-    pub const fn byte(self) -> u8 {
+    pub(super) const fn byte(self) -> u8 {
         match self {
             Self::Batch => b'b',
             Self::Gap => b'g',
@@ -62,7 +62,7 @@ impl Kind {
 
 /// A key: kind, holder, tail.
 #[must_use]
-pub fn key(kind: Kind, holder: &Holder, tail: &[u8]) -> Vec<u8> {
+pub(super) fn key(kind: Kind, holder: &Holder, tail: &[u8]) -> Vec<u8> {
     let gateway = holder.gateway.as_bytes();
     let len = u8::try_from(gateway.len()).unwrap_or(u8::MAX);
     let mut key = Vec::with_capacity(2 + gateway.len() + 17 + tail.len());
@@ -77,13 +77,13 @@ pub fn key(kind: Kind, holder: &Holder, tail: &[u8]) -> Vec<u8> {
 
 /// The key of something at a sequence.
 #[must_use]
-pub fn key_at(kind: Kind, holder: &Holder, sequence: u64) -> Vec<u8> {
+pub(super) fn key_at(kind: Kind, holder: &Holder, sequence: u64) -> Vec<u8> {
     key(kind, holder, &sequence.to_be_bytes())
 }
 
 /// Holder and tail of a key.
 #[must_use]
-pub fn split(key: &[u8]) -> Option<(Holder, &[u8])> {
+pub(super) fn split(key: &[u8]) -> Option<(Holder, &[u8])> {
     let (_kind, rest) = key.split_first()?;
     let (len, rest) = rest.split_first()?;
     let (gateway, rest) = rest.split_at_checked(usize::from(*len))?;
@@ -99,7 +99,7 @@ pub fn split(key: &[u8]) -> Option<(Holder, &[u8])> {
 
 /// The sequence at the end of a key.
 #[must_use]
-pub fn sequence(tail: &[u8]) -> Option<Sequence> {
+pub(super) fn sequence(tail: &[u8]) -> Option<Sequence> {
     Some(Sequence(u64::from_be_bytes(tail.try_into().ok()?)))
 }
 
@@ -110,21 +110,21 @@ const HEADER_LEN: usize = 14;
 
 /// A stored batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored<'a> {
+pub(super) struct Stored<'a> {
     /// Whether it came as backlog.
-    pub backlog: bool,
+    pub(super) backlog: bool,
     /// How many readings.
-    pub count: u32,
+    pub(super) count: u32,
     /// When it was stored, Unix nanoseconds.
-    pub stored_at_ns: u64,
+    pub(super) stored_at_ns: u64,
     /// Entries of field 15.
-    pub readings: &'a [u8],
+    pub(super) readings: &'a [u8],
 }
 
 impl<'a> Stored<'a> {
     /// The value of a batch.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(HEADER_LEN + self.readings.len());
         value.push(VERSION);
         value.push(if self.backlog { BACKLOG } else { 0 });
@@ -136,7 +136,7 @@ impl<'a> Stored<'a> {
 
     /// Reads the value of a batch.
     #[must_use]
-    pub fn decode(value: &'a [u8]) -> Option<Self> {
+    pub(super) fn decode(value: &'a [u8]) -> Option<Self> {
         let (&[version, flags], rest) = value.split_first_chunk::<2>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let (stored_at, readings) = rest.split_first_chunk::<8>()?;
@@ -170,7 +170,12 @@ mod tests {
 
     #[test]
     fn a_batch_reads_back() {
-        let stored = Stored { backlog: true, count: 7, stored_at_ns: 11, readings: b"abc" };
+        let stored = Stored {
+            backlog: true,
+            count: 7,
+            stored_at_ns: 11,
+            readings: b"abc",
+        };
         let value = stored.encode();
         assert_eq!(Stored::decode(&value), Some(stored));
         assert_eq!(Stored::decode(&value[..13]), None);

@@ -9,9 +9,15 @@
 //! answers only after the sync; up to 16 ranges ahead of a lane's position. And it can be told to misbehave
 //! ([`Faults`]).
 
+#![expect(
+    clippy::module_name_repetitions,
+    reason = "the harness has many configurations and handles; these are the platform's"
+)]
+
 mod args;
 mod commit;
 mod faults;
+mod group;
 mod http;
 mod keys;
 mod position;
@@ -44,7 +50,12 @@ pub use query_args::{command as query_command, run as query_run};
 pub use store::StoreError;
 pub use view::{Catalogue, Latency, NoCatalogue, Position, Snapshot};
 
-use self::{commit::Commit, service::{PlatformService, Shared}, store::Store, view::View};
+use self::{
+    commit::Commit,
+    service::{PlatformService, Shared},
+    store::Store,
+    view::View,
+};
 use crate::domain::{Clock, SystemClock};
 
 /// HTTP/2 window of a stream, bytes: more than a gateway has in flight.
@@ -241,7 +252,9 @@ pub async fn start(config: PlatformConfig) -> Result<RunningPlatform, PlatformEr
         let held = store.load()?;
         Ok((store, held))
     });
-    let opened = opened.await.map_err(|fault| PlatformError::Thread(fault.to_string()))?;
+    let opened = opened
+        .await
+        .map_err(|fault| PlatformError::Thread(fault.to_string()))?;
     let (store, held) = opened.map_err(failed)?;
 
     let thread = |fault: &dyn std::fmt::Display| PlatformError::Thread(fault.to_string());
@@ -260,7 +273,11 @@ pub async fn start(config: PlatformConfig) -> Result<RunningPlatform, PlatformEr
         dead: dead.clone(),
     };
     let commit = commit.start(queue).map_err(|fault| thread(&fault))?;
-    let handle = PlatformHandle { view: Arc::clone(&view), faults: faults.clone(), dead: dead.clone() };
+    let handle = PlatformHandle {
+        view: Arc::clone(&view),
+        faults: faults.clone(),
+        dead: dead.clone(),
+    };
     let tasks = TaskTracker::new();
     let service = PlatformService(Arc::new(Shared {
         asks,
@@ -277,7 +294,14 @@ pub async fn start(config: PlatformConfig) -> Result<RunningPlatform, PlatformEr
     if let Some((listener, _)) = admin {
         tasks.spawn(http::serve(listener, handle.clone(), stop.clone()));
     }
-    Ok(RunningPlatform { address, admin_address, handle, stop, tasks, commit })
+    Ok(RunningPlatform {
+        address,
+        admin_address,
+        handle,
+        stop,
+        tasks,
+        commit,
+    })
 }
 
 async fn serve(

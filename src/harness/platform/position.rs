@@ -49,7 +49,10 @@ impl LanePosition {
         if sequence < self.next {
             return Some(SequenceRange::new(Sequence(0), Sequence(self.next)));
         }
-        self.ahead.iter().copied().find(|range| range.contains(Sequence(sequence)))
+        self.ahead
+            .iter()
+            .copied()
+            .find(|range| range.contains(Sequence(sequence)))
     }
 
     /// Takes `first .. first + count`; gives the parts that are new.
@@ -133,9 +136,15 @@ impl LanePosition {
     /// From what is stored.
     #[must_use]
     pub fn from_wire(wire: &platform::LanePosition) -> Self {
-        let mut position = Self { next: wire.next_sequence, ahead: Vec::new() };
+        let mut position = Self {
+            next: wire.next_sequence,
+            ahead: Vec::new(),
+        };
         for range in &wire.ahead {
-            let (first, next) = (Sequence(range.first_sequence), Sequence(range.next_sequence));
+            let (first, next) = (
+                Sequence(range.first_sequence),
+                Sequence(range.next_sequence),
+            );
             position.add(SequenceRange::new(first, next));
         }
         position
@@ -163,7 +172,10 @@ mod tests {
     #[test]
     fn a_hole_is_refused_when_the_platform_takes_in_sequence_only() {
         let mut position = LanePosition::default();
-        assert_eq!(position.take(3, 2, AcceptsAhead::No), Err(Unplaced::Hole(3, 0)));
+        assert_eq!(
+            position.take(3, 2, AcceptsAhead::No),
+            Err(Unplaced::Hole(3, 0))
+        );
         assert_eq!(position.take(0, 2, AcceptsAhead::No).unwrap().len(), 1);
         assert_eq!(position.next(), 2);
     }
@@ -175,7 +187,10 @@ mod tests {
             position.take(10 + at * 10, 5, AcceptsAhead::Yes).unwrap();
         }
         let before = position.clone();
-        assert_eq!(position.take(500, 5, AcceptsAhead::Yes), Err(Unplaced::Ranges));
+        assert_eq!(
+            position.take(500, 5, AcceptsAhead::Yes),
+            Err(Unplaced::Ranges)
+        );
         assert_eq!(position, before);
         position.take(0, 10, AcceptsAhead::Yes).unwrap();
         assert_eq!((position.next(), position.ahead().len()), (15, 15));

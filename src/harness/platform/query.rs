@@ -106,7 +106,9 @@ impl StoredData {
     /// # Errors
     /// Not there, damaged.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open_read_only(data_dir)? })
+        Ok(Self {
+            store: Store::open_read_only(data_dir)?,
+        })
     }
 
     /// Calls `each` with every stored reading, by holder and sequence.
@@ -152,7 +154,10 @@ impl StoredData {
             }
         })?;
         let name = |class: Vec<u8>| String::from_utf8_lossy(&class).into_owned();
-        counts.classes = classes.into_iter().map(|(class, count)| (name(class), count)).collect();
+        counts.classes = classes
+            .into_iter()
+            .map(|(class, count)| (name(class), count))
+            .collect();
         counts.gap_sequences = self.gaps()?.iter().map(|gap| gap.next - gap.first).sum();
         counts.refused = self.refused()?.len() as u64;
         Ok(counts)
@@ -169,7 +174,10 @@ impl StoredData {
             *devices.entry(name).or_default() += 1;
         })?;
         let name = |device: Vec<u8>| String::from_utf8_lossy(&device).into_owned();
-        Ok(devices.into_iter().map(|(device, count)| (name(device), count)).collect())
+        Ok(devices
+            .into_iter()
+            .map(|(device, count)| (name(device), count))
+            .collect())
     }
 
     /// Gap records.
@@ -230,7 +238,12 @@ impl StoredData {
             audit.readings += 1;
             let parts = stretches.entry(reading.holder.clone()).or_default();
             extend(parts, range(reading.sequence.0, reading.sequence.0 + 1));
-            let same = (reading.device, reading.class, reading.observed_at_ns, value(reading.reading));
+            let same = (
+                reading.device,
+                reading.class,
+                reading.observed_at_ns,
+                value(reading.reading),
+            );
             if !seen.insert(hasher.hash_one(same)) {
                 audit.sent_twice += 1;
             }
@@ -244,7 +257,10 @@ impl StoredData {
                     Kind::Gap => Gap::decode(value).map_err(|_fault| damaged())?.count,
                     _ => 1,
                 };
-                extend(stretches.entry(holder).or_default(), range(first, first + count));
+                extend(
+                    stretches.entry(holder).or_default(),
+                    range(first, first + count),
+                );
                 Ok(())
             })?;
         }
@@ -276,13 +292,15 @@ impl Audit {
             let Some(last) = runs.last_mut() else { return };
             if part.first < last.next {
                 let twice = SequenceRange::new(part.first, part.next.min(last.next));
-                self.twice.push(stretch(holder, twice, "stored twice".to_owned()));
+                self.twice
+                    .push(stretch(holder, twice, "stored twice".to_owned()));
             }
             if part.first <= last.next {
                 last.next = last.next.max(part.next);
             } else {
                 let hole = SequenceRange::new(last.next, part.first);
-                self.holes.push(stretch(holder, hole, "not stored".to_owned()));
+                self.holes
+                    .push(stretch(holder, hole, "not stored".to_owned()));
                 runs.push(part);
             }
         }
@@ -292,7 +310,8 @@ impl Audit {
         if !agrees {
             let told = position.map_or(0, LanePosition::next);
             let note = format!("the position says {told}, the data {base}");
-            self.positions_wrong.push(stretch(holder, range(told.min(base), told.max(base)), note));
+            self.positions_wrong
+                .push(stretch(holder, range(told.min(base), told.max(base)), note));
         }
     }
 }
@@ -322,5 +341,7 @@ fn stretch(holder: &Holder, range: SequenceRange, note: String) -> Stretch {
 
 /// The class message of an encoded reading.
 fn value(reading: &[u8]) -> bytes::Bytes {
-    crate::proto::platform::Reading::decode(reading).map(|decoded| decoded.value).unwrap_or_default()
+    crate::proto::platform::Reading::decode(reading)
+        .map(|decoded| decoded.value)
+        .unwrap_or_default()
 }

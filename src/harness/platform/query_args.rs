@@ -40,13 +40,26 @@ pub fn command() -> Command {
         .arg(data_dir)
         .subcommand(Command::new("count").about("readings: all, per lane, per class"))
         .subcommand(Command::new("devices").about("readings per device"))
-        .subcommand(Command::new("device").about("readings of one device").arg(device).arg(limit.clone()))
+        .subcommand(
+            Command::new("device")
+                .about("readings of one device")
+                .arg(device)
+                .arg(limit.clone()),
+        )
         .subcommand(Command::new("gaps").about("gap records"))
         .subcommand(Command::new("refused").about("readings that were refused"))
-        .subcommand(Command::new("duplicates").about("sequences stored twice, and what devices sent twice; fails if any is stored twice"))
-        .subcommand(Command::new("holes").about("sequences that are missing; fails if there are any"))
+        .subcommand(Command::new("duplicates").about(
+            "sequences stored twice, and what devices sent twice; fails if any is stored twice",
+        ))
+        .subcommand(
+            Command::new("holes").about("sequences that are missing; fails if there are any"),
+        )
         .subcommand(Command::new("positions").about("where each lane of each gateway stands"))
-        .subcommand(Command::new("readings").about("the readings themselves").arg(limit))
+        .subcommand(
+            Command::new("readings")
+                .about("the readings themselves")
+                .arg(limit),
+        )
 }
 
 struct Lines(BufWriter<io::Stdout>);
@@ -63,14 +76,19 @@ impl Lines {
 /// # Errors
 /// The data cannot be read, or what was asked for (duplicates, holes) was found.
 pub fn run(args: &ArgMatches, catalogue: &dyn Catalogue) -> anyhow::Result<()> {
-    let dir = args.get_one::<PathBuf>("data-dir").context("--data-dir is missing")?;
+    let dir = args
+        .get_one::<PathBuf>("data-dir")
+        .context("--data-dir is missing")?;
     let data = StoredData::open(dir).with_context(|| dir.display().to_string())?;
     let mut out = Lines(BufWriter::new(io::stdout()));
     let found = match args.subcommand() {
         Some(("count", _)) => out.put(&data.counts()?).map(|()| 0),
         Some(("devices", _)) => devices(&data, &mut out),
         Some(("device", asked)) => {
-            let device = asked.get_one::<String>("device").context("no device")?.clone();
+            let device = asked
+                .get_one::<String>("device")
+                .context("no device")?
+                .clone();
             let wanted = move |reading: &StoredReading<'_>| {
                 let whole = [reading.class, b"/", reading.device].concat();
                 device.as_bytes() == reading.device || device.as_bytes() == whole
@@ -82,7 +100,10 @@ pub fn run(args: &ArgMatches, catalogue: &dyn Catalogue) -> anyhow::Result<()> {
         Some(("refused", _)) => each(&data.refused()?, &mut out),
         Some(("positions", _)) => {
             let positions = data.positions()?;
-            let shown: Vec<_> = positions.iter().map(|(holder, held)| shown(holder, held)).collect();
+            let shown: Vec<_> = positions
+                .iter()
+                .map(|(holder, held)| shown(holder, held))
+                .collect();
             each(&shown, &mut out)
         }
         Some(("duplicates", _)) => {
@@ -125,7 +146,10 @@ fn readings(
     out: &mut Lines,
     wanted: impl Fn(&StoredReading<'_>) -> bool,
 ) -> anyhow::Result<usize> {
-    let mut left = asked.get_one::<usize>("limit").copied().unwrap_or(usize::MAX);
+    let mut left = asked
+        .get_one::<usize>("limit")
+        .copied()
+        .unwrap_or(usize::MAX);
     let mut failed = Ok(());
     data.readings(|stored| {
         if left == 0 || failed.is_err() || !wanted(&stored) {

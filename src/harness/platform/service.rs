@@ -23,8 +23,8 @@ use tonic::{
 };
 
 use super::{
-    commit::{Answer, Ask, Body, Origin},
-    faults::FaultBoard,
+    faults::{FaultBoard, Faults},
+    group::{Answer, Ask, Body, Origin},
     keys::Holder,
     view::View,
     wire::{Incoming, PlatformCodec},
@@ -81,8 +81,7 @@ where
             if !request.uri().path().ends_with("/Deliver") {
                 return Ok(Status::unimplemented("no such method").into_http());
             }
-            let mut grpc =
-                Grpc::new(PlatformCodec).max_decoding_message_size(REQUEST_BYTES_MAX);
+            let mut grpc = Grpc::new(PlatformCodec).max_decoding_message_size(REQUEST_BYTES_MAX);
             if shared.compression {
                 grpc = grpc
                     .accept_compressed(CompressionEncoding::Zstd)
@@ -109,7 +108,10 @@ impl StreamingService<Incoming> for Deliver {
             let (slots, answers) = mpsc::channel(UNANSWERED_MAX);
             let (resumed, resume) = oneshot::channel();
             let (end, ended) = oneshot::channel();
-            let stream = Intake { shared: Arc::clone(&shared), slots };
+            let stream = Intake {
+                shared: Arc::clone(&shared),
+                slots,
+            };
             let tracker = shared.streams.clone();
             tracker.spawn(async move {
                 let view = Arc::clone(&stream.shared.view);
@@ -121,7 +123,12 @@ impl StreamingService<Incoming> for Deliver {
                 drop(end.send(last));
             });
             let (resume, ended) = (Some(resume), Some(ended));
-            Ok(Response::new(Answers { resume, answers, ready: VecDeque::new(), ended }))
+            Ok(Response::new(Answers {
+                resume,
+                answers,
+                ready: VecDeque::new(),
+                ended,
+            }))
         })
     }
 }
@@ -171,15 +178,17 @@ impl Intake {
                 Incoming::Gap(gap) => Body::Gap(gap),
                 Incoming::Batch(batch) => {
                     batches += 1;
-                    if faults.delay_ms > 0 {
-                        tokio::time::sleep(faults.delay()).await;
-                    }
+                    slow(&faults).await;
                     Body::Batch(batch)
                 }
             };
             let closed = |_closed| Status::unavailable("the platform is stopping");
             let slot = self.slots.clone().reserve_owned().await.map_err(closed)?;
-            let ask = Ask::Store { from: Arc::clone(&origin), message, slot };
+            let ask = Ask::Store {
+                from: Arc::clone(&origin),
+                message,
+                slot,
+            };
             let gone = |_gone| Status::unavailable("the platform cannot store");
             self.shared.asks.send(ask).await.map_err(gone)?;
             if faults.close_every_batches > 0 && batches >= faults.close_every_batches {
@@ -201,7 +210,10 @@ impl Intake {
             .map_err(|_len| Status::invalid_argument("incarnation has 16 bytes"))?;
         let lanes = match hello.lanes.as_slice() {
             [] => Lane::ALL.to_vec(),
-            named => named.iter().map(|&number| lane(number)).collect::<Result<_, _>>()?,
+            named => named
+                .iter()
+                .map(|&number| lane(number))
+                .collect::<Result<_, _>>()?,
         };
         let epoch = self.shared.epochs.fetch_add(1, Ordering::Relaxed) + 1;
         let holders = lanes.iter().map(|&lane| Holder {
@@ -209,10 +221,25 @@ impl Intake {
             incarnation,
             lane,
         });
-        let ask = Ask::Hello { holders: holders.collect(), epoch, answer: resumed };
+        let ask = Ask::Hello {
+            holders: holders.collect(),
+            epoch,
+            answer: resumed,
+        };
         let gone = |_gone| Status::unavailable("the platform cannot store");
         self.shared.asks.send(ask).await.map_err(gone)?;
-        Ok(Origin { gateway: hello.gateway_id, incarnation, lanes, epoch })
+        Ok(Origin {
+            gateway: hello.gateway_id,
+            incarnation,
+            lanes,
+            epoch,
+        })
+    }
+}
+
+async fn slow(faults: &Faults) {
+    if faults.delay_ms > 0 {
+        tokio::time::sleep(faults.delay()).await;
     }
 }
 
@@ -245,7 +272,9 @@ impl Answers {
     }
 
     fn poll_resume(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(resume) = &mut self.resume else { return Poll::Ready(()) };
+        let Some(resume) = &mut self.resume else {
+            return Poll::Ready(());
+        };
         let resume = std::task::ready!(Pin::new(resume).poll(cx));
         self.resume = None;
         if let Ok(resume) = resume {
@@ -256,7 +285,9 @@ impl Answers {
 }
 
 const fn response(message: Message) -> DeliverResponse {
-    DeliverResponse { message: Some(message) }
+    DeliverResponse {
+        message: Some(message),
+    }
 }
 
 impl Stream for Answers {
@@ -281,7 +312,8 @@ impl Stream for Answers {
                 Some(Ok(receipt)) => {
                     let refused = receipt.refused.into_iter().map(Message::Refused);
                     this.ready.extend(refused.map(response));
-                    this.ready.push_back(response(Message::Accepted(receipt.accepted)));
+                    this.ready
+                        .push_back(response(Message::Accepted(receipt.accepted)));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The platform's RocksDB: opened once by the platform, read-only beside it by queries.
+//! The platform's `RocksDB`: opened once by the platform, read-only beside it by queries.
 
 use std::{collections::HashMap, path::Path};
 
@@ -15,7 +15,7 @@ use crate::proto::platform;
 /// Why the platform's data cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// RocksDB says no.
+    /// `RocksDB` says no.
     #[error("{0}")]
     Rocks(#[from] rocksdb::Error),
     /// A record does not read back.
@@ -47,21 +47,21 @@ fn options() -> Options {
 
 /// The open store.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     db: DB,
 }
 
 /// What the platform keeps in memory of what it holds.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(super) struct Held {
     /// Positions.
-    pub positions: HashMap<Holder, LanePosition>,
+    pub(super) positions: HashMap<Holder, LanePosition>,
     /// Readings per lane holder and class.
-    pub counts: HashMap<Holder, HashMap<Vec<u8>, u64>>,
+    pub(super) counts: HashMap<Holder, HashMap<Vec<u8>, u64>>,
     /// Sequences lost to gaps, per record.
-    pub gaps: (u64, u64),
+    pub(super) gaps: (u64, u64),
     /// Refused readings.
-    pub refused: u64,
+    pub(super) refused: u64,
 }
 
 impl Store {
@@ -69,15 +69,17 @@ impl Store {
     ///
     /// # Errors
     /// Locked by another, not writable, damaged.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { db: DB::open(&options(), dir)? })
+    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            db: DB::open(&options(), dir)?,
+        })
     }
 
     /// Opens the store for reading as it is at this moment, also while a platform runs on it.
     ///
     /// # Errors
     /// Not there, damaged.
-    pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let mut options = options();
         options.create_if_missing(false);
         let mut attempt = 1;
@@ -94,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
+    pub(super) fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         Ok(self.db.write_opt(batch, &options)?)
@@ -104,7 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk cannot be read, or `each` says so.
-    pub fn each(
+    pub(super) fn each(
         &self,
         kind: Kind,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
@@ -125,20 +127,24 @@ impl Store {
     ///
     /// # Errors
     /// The disk cannot be read or a record is damaged.
-    pub fn load(&self) -> Result<Held, StoreError> {
+    pub(super) fn load(&self) -> Result<Held, StoreError> {
         let mut held = Held::default();
         self.each(Kind::Position, |key, value| {
             let damaged = || StoreError::Damaged("position");
             let (holder, _) = keys::split(key).ok_or_else(damaged)?;
             let wire = platform::LanePosition::decode(value).map_err(|_fault| damaged())?;
-            held.positions.insert(holder, LanePosition::from_wire(&wire));
+            held.positions
+                .insert(holder, LanePosition::from_wire(&wire));
             Ok(())
         })?;
         self.each(Kind::Count, |key, value| {
             let damaged = || StoreError::Damaged("count");
             let (holder, class) = keys::split(key).ok_or_else(damaged)?;
             let count = u64::from_be_bytes(value.try_into().map_err(|_fault| damaged())?);
-            held.counts.entry(holder).or_default().insert(class.to_vec(), count);
+            held.counts
+                .entry(holder)
+                .or_default()
+                .insert(class.to_vec(), count);
             Ok(())
         })?;
         self.each(Kind::Gap, |_key, value| {

@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -13,16 +16,16 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{
-    keys::Holder,
-    position::LanePosition,
-    store::Held,
-    wire::Glimpse,
+use super::{keys::Holder, position::LanePosition, store::Held, wire::Glimpse};
+use crate::{
+    domain::{Lane, LaneMap},
+    proto::platform::Reading,
 };
-use crate::{domain::{Lane, LaneMap}, proto::platform::Reading};
 
 /// Readings kept for the live view.
 const LAST_MAX: usize = 20;
+/// Of how many readings one is measured.
+const LATENCY_EVERY: u64 = 16;
 /// Longest latency told apart, microseconds: an hour.
 const LATENCY_MAX_US: u64 = 3_600_000_000;
 
@@ -83,9 +86,14 @@ impl Tally {
         }
     }
 
-    pub(super) fn latency(&mut self, glimpse: &Glimpse<'_>, stored_at_ns: u64) {
+    /// Measures one of a few readings.
+    pub(super) fn latency(&mut self, glimpse: &Glimpse<'_>, sequence: u64, stored_at_ns: u64) {
+        if !sequence.is_multiple_of(LATENCY_EVERY) {
+            return;
+        }
         let since = |then: u64| stored_at_ns.saturating_sub(then) / 1_000;
-        self.latencies.push((since(glimpse.observed_at_ns), since(glimpse.received_at_ns)));
+        self.latencies
+            .push((since(glimpse.observed_at_ns), since(glimpse.received_at_ns)));
     }
 }
 
@@ -186,7 +194,10 @@ impl fmt::Debug for View {
 }
 
 impl View {
-    pub(super) fn new(held: &Held, catalogue: Arc<dyn Catalogue>) -> Result<Self, hdrhistogram::CreationError> {
+    pub(super) fn new(
+        held: &Held,
+        catalogue: Arc<dyn Catalogue>,
+    ) -> Result<Self, hdrhistogram::CreationError> {
         let mut lanes = LaneMap::default();
         let mut classes: HashMap<Vec<u8>, u64> = HashMap::new();
         for (holder, counts) in &held.counts {
@@ -259,10 +270,16 @@ impl View {
     pub(super) fn snapshot(&self) -> Snapshot {
         let (mut snapshot, last) = self.counters();
         for (class, count) in &snapshot.classes {
-            let domain = self.catalogue.domain(class).unwrap_or_else(|| "unknown".to_owned());
+            let domain = self
+                .catalogue
+                .domain(class)
+                .unwrap_or_else(|| "unknown".to_owned());
             *snapshot.domains.entry(domain).or_default() += count;
         }
-        snapshot.last = last.into_iter().map(|(lane, bytes)| self.rendered(lane, bytes)).collect();
+        snapshot.last = last
+            .into_iter()
+            .map(|(lane, bytes)| self.rendered(lane, bytes))
+            .collect();
         snapshot.streams_opened = self.streams_opened.load(Ordering::Relaxed);
         snapshot.streams_open = self.streams_open.load(Ordering::Relaxed);
         snapshot
@@ -274,7 +291,11 @@ impl View {
         positions.sort_by_key(|(holder, _)| *holder);
         let snapshot = Snapshot {
             readings: totals.lanes.iter().map(|(_, count)| count).sum(),
-            lanes: totals.lanes.iter().map(|(lane, count)| (lane.name(), *count)).collect(),
+            lanes: totals
+                .lanes
+                .iter()
+                .map(|(lane, count)| (lane.name(), *count))
+                .collect(),
             classes: totals
                 .classes
                 .iter()
@@ -289,7 +310,10 @@ impl View {
             commits: totals.commits,
             observed_to_stored: latency(&totals.observed),
             received_to_stored: latency(&totals.received),
-            positions: positions.into_iter().map(|(holder, held)| shown(holder, held)).collect(),
+            positions: positions
+                .into_iter()
+                .map(|(holder, held)| shown(holder, held))
+                .collect(),
             ..Snapshot::default()
         };
         (snapshot, totals.last.clone())
@@ -312,11 +336,18 @@ pub(super) fn shown(holder: &Holder, held: &LanePosition) -> Position {
         incarnation: hex::encode(holder.incarnation),
         lane: holder.lane.name(),
         next: held.next(),
-        ahead: held.ahead().iter().map(|range| (range.first.0, range.next.0)).collect(),
+        ahead: held
+            .ahead()
+            .iter()
+            .map(|range| (range.first.0, range.next.0))
+            .collect(),
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "latencies are far below 52 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "latencies are far below 52 bits"
+)]
 fn latency(histogram: &Histogram<u64>) -> Latency {
     let millis = |micros: u64| micros as f64 / 1_000.0;
     Latency {

@@ -16,22 +16,22 @@ use crate::proto::platform::{DeliverRequest, DeliverResponse, Gap, Hello};
 
 /// Readings of one lane with consecutive sequences, undecoded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RawBatch {
+pub(super) struct RawBatch {
     /// The lane's number.
-    pub lane: i32,
+    pub(super) lane: i32,
     /// The first sequence.
-    pub first: u64,
+    pub(super) first: u64,
     /// How many readings.
-    pub count: u32,
+    pub(super) count: u32,
     /// Whether they belong to a backlog.
-    pub backlog: bool,
+    pub(super) backlog: bool,
     /// Entries of field 15, tag and length included.
-    pub readings: Bytes,
+    pub(super) readings: Bytes,
 }
 
 /// A message from a gateway.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Incoming {
+pub(super) enum Incoming {
     /// Opens the stream.
     Hello(Hello),
     /// Readings.
@@ -59,8 +59,8 @@ fn take(src: &mut impl Buf, len: u64) -> Result<Bytes, Status> {
 /// Reads a `DeliverRequest`.
 ///
 /// # Errors
-/// INVALID_ARGUMENT: not the protobuf wire format, or no message in it.
-pub fn parse(mut src: Bytes) -> Result<Incoming, Status> {
+/// `INVALID_ARGUMENT`: not the protobuf wire format, or no message in it.
+pub(super) fn parse(mut src: Bytes) -> Result<Incoming, Status> {
     if src.first() != Some(&0x12) {
         use crate::proto::platform::deliver_request::Message;
         return match DeliverRequest::decode(src).map_err(invalid)?.message {
@@ -106,31 +106,31 @@ fn batch(mut src: Bytes) -> Result<RawBatch, Status> {
 
 /// What the platform looks at in every reading; the rest stays encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glimpse<'a> {
+pub(super) struct Glimpse<'a> {
     /// The whole entry of field 15, tag and length included.
-    pub entry: &'a [u8],
+    pub(super) entry: &'a [u8],
     /// The encoded `Reading`.
-    pub reading: &'a [u8],
+    pub(super) reading: &'a [u8],
     /// Device id.
-    pub device: &'a [u8],
+    pub(super) device: &'a [u8],
     /// Class id.
-    pub class: &'a [u8],
+    pub(super) class: &'a [u8],
     /// When it was observed, Unix nanoseconds.
-    pub observed_at_ns: u64,
+    pub(super) observed_at_ns: u64,
     /// When the gateway received it, Unix nanoseconds.
-    pub received_at_ns: u64,
+    pub(super) received_at_ns: u64,
 }
 
 /// Walks the entries of field 15.
 #[derive(Debug, Clone)]
-pub struct Readings<'a> {
+pub(super) struct Readings<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Readings<'a> {
     /// Walks `bytes`.
     #[must_use]
-    pub const fn new(bytes: &'a [u8]) -> Self {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
@@ -203,11 +203,11 @@ fn glimpse<'a>(entry: &'a [u8], reading: &'a [u8]) -> Option<Glimpse<'a>> {
 
 /// Decodes [`Incoming`], encodes [`DeliverResponse`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct PlatformCodec;
+pub(super) struct PlatformCodec;
 
 /// The decoding half of [`PlatformCodec`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct IncomingDecoder;
+pub(super) struct IncomingDecoder;
 
 impl Codec for PlatformCodec {
     type Encode = DeliverResponse;

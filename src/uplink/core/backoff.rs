@@ -40,7 +40,9 @@ impl Backoff {
     /// The upper end of the next pause.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
-        let doubled = self.min.saturating_mul(1_u32.checked_shl(self.round).unwrap_or(u32::MAX));
+        let doubled = self
+            .min
+            .saturating_mul(1_u32.checked_shl(self.round).unwrap_or(u32::MAX));
         doubled.min(self.max)
     }
 
@@ -67,7 +69,11 @@ impl Endpoints {
     /// Endpoints in order of preference.
     #[must_use]
     pub const fn new(urls: Vec<String>) -> Self {
-        Self { urls, at: 0, failed: 0 }
+        Self {
+            urls,
+            at: 0,
+            failed: 0,
+        }
     }
 
     /// The endpoint to try; empty if there is none at all.
@@ -147,6 +153,9 @@ mod tests {
         assert!(!endpoints.failed());
         endpoints.worked();
         assert_eq!(endpoints.current(), "b");
-        assert!(!endpoints.failed(), "one failure after success is no full round");
+        assert!(
+            !endpoints.failed(),
+            "one failure after success is no full round"
+        );
     }
 }

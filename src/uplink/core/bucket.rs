@@ -18,15 +18,26 @@ const BURST_S: f64 = 0.1;
 impl Bucket {
     /// A full bucket; `rate` tokens per second, at least 1.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a rate limit needs no more than 52 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate limit needs no more than 52 bits"
+    )]
     pub fn new(rate: u64, now: Instant) -> Self {
         let rate = rate.max(1) as f64;
         let burst = (rate * BURST_S).max(1.0);
-        Self { rate, burst, tokens: burst, at: now }
+        Self {
+            rate,
+            burst,
+            tokens: burst,
+            at: now,
+        }
     }
 
     /// Takes tokens that were spent; the bucket may go into debt.
-    #[expect(clippy::cast_precision_loss, reason = "a rate limit needs no more than 52 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate limit needs no more than 52 bits"
+    )]
     pub fn take(&mut self, count: u64, now: Instant) {
         self.refill(now);
         self.tokens -= count as f64;

@@ -70,6 +70,15 @@ pub enum Contract {
     },
 }
 
+/// Whether the platform stores batches that lie ahead of a lane's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// It does: a backlog drains beside the live flow.
+    Accepted,
+    /// It does not: strictly in sequence.
+    Refused,
+}
+
 /// Which part of a lane a batch belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
@@ -127,7 +136,7 @@ pub(super) struct LaneFlow {
     sent: RangeSet,
     holes: VecDeque<SequenceRange>,
     live: Sequence,
-    ahead: bool,
+    ahead: Ahead,
     in_flight: VecDeque<Dispatch>,
     refused: BTreeSet<Sequence>,
     /// Where Resume cut: the spool's block around it may have been reported in part only.
@@ -143,7 +152,7 @@ impl LaneFlow {
     pub(super) fn resume(
         position: &Position,
         state: &LaneState,
-        ahead: bool,
+        ahead: Ahead,
     ) -> Result<Self, Contract> {
         let lane = position.lane;
         let committed = state.committed_next;
@@ -157,11 +166,18 @@ impl LaneFlow {
             last = range.next;
         }
         if last > committed {
-            return Err(Contract::ResumeBeyond { lane, next: last, committed });
+            return Err(Contract::ResumeBeyond {
+                lane,
+                next: last,
+                committed,
+            });
         }
         let live = held.end();
         let holes = held.missing(SequenceRange::new(Sequence(0), live)).into();
-        let cuts = [position.next].into_iter().chain(position.ahead.iter().map(|r| r.next)).collect();
+        let cuts = [position.next]
+            .into_iter()
+            .chain(position.ahead.iter().map(|r| r.next))
+            .collect();
         Ok(Self {
             lane,
             sent: held.clone(),
@@ -181,11 +197,20 @@ impl LaneFlow {
     /// What the spool should hear right after Resume: all that the platform holds and the spool still has.
     pub(super) fn known(&self) -> Vec<SequenceRange> {
         let base = SequenceRange::new(self.oldest_at_resume, self.held.position());
-        std::iter::once(base).chain(self.held.ahead()).filter(|range| !range.is_empty()).collect()
+        std::iter::once(base)
+            .chain(self.held.ahead())
+            .filter(|range| !range.is_empty())
+            .collect()
     }
 
     /// Leaves a hole behind and goes on live if what is next to send is old, or much.
-    pub(super) fn jump_if_behind(&mut self, state: &LaneState, bytes_max: u64, age: Duration, now: &Now) {
+    pub(super) fn jump_if_behind(
+        &mut self,
+        state: &LaneState,
+        bytes_max: u64,
+        age: Duration,
+        now: &Now,
+    ) {
         let unsent = SequenceRange::new(self.live, state.committed_next);
         if unsent.is_empty() {
             return;
@@ -202,7 +227,7 @@ impl LaneFlow {
         }
         self.behind_until = state.committed_next;
         let whole = SequenceRange::new(Sequence(0), state.committed_next);
-        if !self.ahead || self.held.missing(whole).len() > AHEAD_MAX {
+        if self.ahead == Ahead::Refused || self.held.missing(whole).len() > AHEAD_MAX {
             return;
         }
         match self.holes.back_mut() {
@@ -238,10 +263,8 @@ impl LaneFlow {
             Flow::Backlog => {
                 if let Some(hole) = self.holes.front_mut() {
                     hole.first = hole.first.max(next);
-                    if hole.is_empty() {
-                        self.holes.pop_front();
-                    }
                 }
+                self.holes.pop_front_if(|hole| hole.is_empty());
             }
         }
         self.in_flight.push_back(dispatch);
@@ -255,7 +278,12 @@ impl LaneFlow {
             return Err(Contract::Backwards { lane, next, held });
         }
         if !self.sent.covers(range) {
-            return Err(Contract::NeverSent { lane, what: "accepted", first, next });
+            return Err(Contract::NeverSent {
+                lane,
+                what: "accepted",
+                first,
+                next,
+            });
         }
         let fresh = self.held.missing(range);
         self.held.insert(range);
@@ -268,16 +296,22 @@ impl LaneFlow {
             }
             !lands
         });
-        let delivered = fresh.into_iter().map(|part| self.whole_blocks(part)).collect();
+        let delivered = fresh
+            .into_iter()
+            .map(|part| self.whole_blocks(part))
+            .collect();
         let held = &self.held;
-        self.refused.retain(|sequence| held.around(*sequence).is_none());
+        self.refused
+            .retain(|sequence| held.around(*sequence).is_none());
         Ok(Settled { delivered, landed })
     }
 
     /// A part that begins or ends inside a block would never be deleted: after such a cut the whole range is reported.
     fn whole_blocks(&mut self, part: SequenceRange) -> SequenceRange {
-        if self.in_flight.iter().any(|dispatch| dispatch.range.contains(part.next)
-            && dispatch.range.first < part.next)
+        if self
+            .in_flight
+            .iter()
+            .any(|dispatch| dispatch.range.contains(part.next) && dispatch.range.first < part.next)
         {
             self.cuts.insert(part.next);
         }
@@ -285,7 +319,10 @@ impl LaneFlow {
             return part;
         }
         let around = self.held.around(part.first).unwrap_or(part);
-        SequenceRange::new(around.first.max(self.oldest_at_resume).min(part.first), part.next)
+        SequenceRange::new(
+            around.first.max(self.oldest_at_resume).min(part.first),
+            part.next,
+        )
     }
 
     /// Whether the refusal is news.
@@ -293,14 +330,23 @@ impl LaneFlow {
         let one = SequenceRange::new(sequence, sequence.plus(1));
         if !self.sent.covers(one) || self.held.covers(one) {
             let (first, next) = (one.first, one.next);
-            return Err(Contract::NeverSent { lane: self.lane, what: "refused", first, next });
+            return Err(Contract::NeverSent {
+                lane: self.lane,
+                what: "refused",
+                first,
+                next,
+            });
         }
         Ok(self.refused.insert(sequence))
     }
 
     /// The oldest contiguous stretch in flight: what drop-oldest would otherwise hit.
     pub(super) fn hold(&self) -> Option<SequenceRange> {
-        let lowest = self.in_flight.iter().map(|dispatch| dispatch.range).min_by_key(|r| r.first)?;
+        let lowest = self
+            .in_flight
+            .iter()
+            .map(|dispatch| dispatch.range)
+            .min_by_key(|r| r.first)?;
         let sent = self.sent.around(lowest.first)?;
         Some(SequenceRange::new(lowest.first, sent.next))
     }
@@ -323,7 +369,11 @@ impl LaneFlow {
 
     pub(super) fn undelivered(&self, committed_next: Sequence) -> u64 {
         let whole = SequenceRange::new(Sequence(0), committed_next);
-        self.held.missing(whole).iter().map(|part| part.count()).sum()
+        self.held
+            .missing(whole)
+            .iter()
+            .map(|part| part.count())
+            .sum()
     }
 
     pub(super) fn ahead_count(&self) -> usize {

@@ -8,7 +8,7 @@ mod session;
 
 pub use backoff::{Backoff, Endpoints};
 pub use bucket::Bucket;
-pub use flow::{AHEAD_MAX, Accepted, Contract, Dispatch, Flow, Settled};
+pub use flow::{AHEAD_MAX, Accepted, Ahead, Contract, Dispatch, Flow, Settled};
 pub use ranges::RangeSet;
 pub use session::{BATCHES_MAX, Limits, Now, Plan, Position, Session};
 #[cfg(test)]

@@ -37,19 +37,26 @@ impl RangeSet {
     #[must_use]
     pub fn around(&self, sequence: Sequence) -> Option<SequenceRange> {
         let at = self.ranges.partition_point(|held| held.next <= sequence);
-        self.ranges.get(at).copied().filter(|held| held.contains(sequence))
+        self.ranges
+            .get(at)
+            .copied()
+            .filter(|held| held.contains(sequence))
     }
 
     /// Whether every sequence of the range is held.
     #[must_use]
     pub fn covers(&self, range: SequenceRange) -> bool {
-        range.is_empty() || self.around(range.first).is_some_and(|held| range.next <= held.next)
+        range.is_empty()
+            || self
+                .around(range.first)
+                .is_some_and(|held| range.next <= held.next)
     }
 
     /// The sequence behind the range that begins at 0: everything below is held.
     #[must_use]
     pub fn position(&self) -> Sequence {
-        self.around(Sequence(0)).map_or(Sequence(0), |base| base.next)
+        self.around(Sequence(0))
+            .map_or(Sequence(0), |base| base.next)
     }
 
     /// The parts of `range` that are not held, ascending.
@@ -83,7 +90,10 @@ impl RangeSet {
 
     /// Ranges that do not begin at 0.
     pub fn ahead(&self) -> impl Iterator<Item = SequenceRange> + '_ {
-        self.ranges.iter().copied().filter(|range| range.first.0 > 0)
+        self.ranges
+            .iter()
+            .copied()
+            .filter(|range| range.first.0 > 0)
     }
 
     /// How many ranges lie ahead of the position.

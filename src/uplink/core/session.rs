@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Bucket,
-    flow::{Accepted, Contract, Dispatch, Flow, LaneFlow, Settled},
+    flow::{Accepted, Ahead, Contract, Dispatch, Flow, LaneFlow, Settled},
 };
 use crate::{
     domain::{Lane, Sequence, SequenceRange, UnixNanos},
@@ -18,7 +18,7 @@ use crate::{
 pub const BATCHES_MAX: usize = 256;
 
 /// Undelivered bytes, in windows, beyond which a lane is behind even if its readings are young.
-pub const BEHIND_WINDOWS: u64 = 16;
+const BEHIND_WINDOWS: u64 = 16;
 
 /// Both times, as the shell read them.
 #[derive(Debug, Clone, Copy)]
@@ -106,28 +106,42 @@ impl Session {
     pub fn resume(
         lanes: &[Lane],
         positions: &[Position],
-        accepts_ahead: bool,
+        ahead: Ahead,
         (limits, now): (Limits, &Now),
         state: impl Fn(Lane) -> LaneState,
     ) -> Result<Self, Contract> {
         let mut slots = Vec::with_capacity(lanes.len());
         for &lane in lanes {
             let mut named = positions.iter().filter(|position| position.lane == lane);
-            let start = Position { lane, next: Sequence(0), ahead: Vec::new() };
+            let start = Position {
+                lane,
+                next: Sequence(0),
+                ahead: Vec::new(),
+            };
             let position = named.next().unwrap_or(&start);
             if named.next().is_some() {
                 return Err(Contract::Lane(i32::from(lane.number())));
             }
-            let flow = LaneFlow::resume(position, &state(lane), accepts_ahead)?;
-            slots.push(LaneSlot { flow, bucket: Bucket::new(limits.backlog_rate_max, now.steady) });
+            let flow = LaneFlow::resume(position, &state(lane), ahead)?;
+            slots.push(LaneSlot {
+                flow,
+                bucket: Bucket::new(limits.backlog_rate_max, now.steady),
+            });
         }
-        Ok(Self { limits, lanes: slots, bytes: 0, batches: 0 })
+        Ok(Self {
+            limits,
+            lanes: slots,
+            bytes: 0,
+            batches: 0,
+        })
     }
 
     /// What the platform already holds of a lane, for the spool to hear.
     #[must_use]
     pub fn known(&self, lane: Lane) -> Vec<SequenceRange> {
-        self.slot(lane).map(|slot| slot.flow.known()).unwrap_or_default()
+        self.slot(lane)
+            .map(|slot| slot.flow.known())
+            .unwrap_or_default()
     }
 
     /// Decides what to send next.
@@ -138,9 +152,12 @@ impl Session {
         let behind_bytes = BEHIND_WINDOWS.saturating_mul(self.limits.window_bytes_max as u64);
         for at in 0..self.lanes.len() {
             let room = self.room(at, Flow::Live);
-            let Some(slot) = self.lanes.get_mut(at) else { continue };
+            let Some(slot) = self.lanes.get_mut(at) else {
+                continue;
+            };
             let state = state(slot.flow.lane);
-            slot.flow.jump_if_behind(&state, behind_bytes, self.limits.backlog_age, now);
+            slot.flow
+                .jump_if_behind(&state, behind_bytes, self.limits.backlog_age, now);
             if let Some(range) = slot.flow.next(Flow::Live, &state).filter(|_| room) {
                 return self.ask(at, Flow::Live, range, &state);
             }
@@ -148,7 +165,9 @@ impl Session {
         let mut wake = None;
         for at in 0..self.lanes.len() {
             let room = self.room(at, Flow::Backlog);
-            let Some(slot) = self.lanes.get_mut(at) else { continue };
+            let Some(slot) = self.lanes.get_mut(at) else {
+                continue;
+            };
             let state = state(slot.flow.lane);
             let Some(range) = slot.flow.next(Flow::Backlog, &state).filter(|_| room) else {
                 continue;
@@ -170,7 +189,12 @@ impl Session {
             let range = SequenceRange::new(range.first, range.next.min(state.oldest));
             return Plan::Lost { lane, flow, range };
         }
-        Plan::Read { lane, flow, range, bytes_max: self.limits.batch_bytes_max }
+        Plan::Read {
+            lane,
+            flow,
+            range,
+            bytes_max: self.limits.batch_bytes_max,
+        }
     }
 
     /// Whether a flow may put another batch into the window.
@@ -181,7 +205,9 @@ impl Session {
         }
         let backlog = || {
             let all = self.lanes.iter().flat_map(|slot| slot.flow.in_flight());
-            all.filter(|d| d.flow == Flow::Backlog).map(|d| d.bytes).sum::<usize>()
+            all.filter(|d| d.flow == Flow::Backlog)
+                .map(|d| d.bytes)
+                .sum::<usize>()
         };
         let window = self.limits.window_bytes_max;
         self.bytes < window && (flow == Flow::Live || backlog() < window / 2)
@@ -190,12 +216,17 @@ impl Session {
     /// Whether a batch of this flow that begins here counts as backlog on the wire.
     #[must_use]
     pub fn is_backlog(&self, lane: Lane, flow: Flow, first: Sequence) -> bool {
-        self.slot(lane).is_some_and(|slot| slot.flow.is_backlog(flow, first))
+        self.slot(lane)
+            .is_some_and(|slot| slot.flow.is_backlog(flow, first))
     }
 
     /// A batch or gap was handed to the stream.
     pub fn sent(&mut self, dispatch: Dispatch) {
-        let Some(slot) = self.lanes.iter_mut().find(|slot| slot.flow.lane == dispatch.lane) else {
+        let Some(slot) = self
+            .lanes
+            .iter_mut()
+            .find(|slot| slot.flow.lane == dispatch.lane)
+        else {
             return;
         };
         self.bytes += dispatch.bytes;
@@ -211,7 +242,9 @@ impl Session {
     /// # Errors
     /// What it says breaks the contract; nothing was changed.
     pub fn accepted(&mut self, accepted: Accepted) -> Result<Settled, Contract> {
-        let settled = self.flow(accepted.lane)?.accept(accepted.first, accepted.next)?;
+        let settled = self
+            .flow(accepted.lane)?
+            .accept(accepted.first, accepted.next)?;
         for dispatch in &settled.landed {
             self.bytes = self.bytes.saturating_sub(dispatch.bytes);
             self.batches = self.batches.saturating_sub(1);
@@ -256,7 +289,8 @@ impl Session {
     /// Everything below is held by the platform.
     #[must_use]
     pub fn position(&self, lane: Lane) -> Sequence {
-        self.slot(lane).map_or(Sequence(0), |slot| slot.flow.position())
+        self.slot(lane)
+            .map_or(Sequence(0), |slot| slot.flow.position())
     }
 
     /// The next live sequence.
@@ -280,7 +314,8 @@ impl Session {
     /// Readings below `committed_next` that the platform does not hold.
     #[must_use]
     pub fn undelivered(&self, lane: Lane, committed_next: Sequence) -> u64 {
-        self.slot(lane).map_or(0, |slot| slot.flow.undelivered(committed_next))
+        self.slot(lane)
+            .map_or(0, |slot| slot.flow.undelivered(committed_next))
     }
 
     /// Forgets what is in flight: the stream ends, the spool keeps it.
@@ -296,6 +331,7 @@ impl Session {
 
     fn flow(&mut self, lane: Lane) -> Result<&mut LaneFlow, Contract> {
         let slot = self.lanes.iter_mut().find(|slot| slot.flow.lane == lane);
-        slot.map(|slot| &mut slot.flow).ok_or(Contract::Lane(i32::from(lane.number())))
+        slot.map(|slot| &mut slot.flow)
+            .ok_or_else(|| Contract::Lane(i32::from(lane.number())))
     }
 }
