@@ -11,6 +11,9 @@
 //! lie wholly in `done` are gone. Everything that follows — what a delivered range deletes, what a damage has lost —
 //! is arithmetic on this, without looking at the readings.
 //!
+//! A reading that the platform refused is in quarantine already, but keeps its place in its block until the platform has
+//! moved past it: were the block sent again without it, the sequence would have a hole. `refused` says which these are.
+//!
 //! ```text
 //! 0..8   "SGBOOK\0\1"    found in the bytes of a damaged log too
 //! 8      lane
@@ -46,6 +49,8 @@ pub(super) struct Book {
     pub(super) ledger: LaneLedger,
     /// What is done with above `low`; kept under a key of its own.
     pub(super) done: RangeSet,
+    /// Refused readings, at or above `low`, not in `done`; kept under a key of its own.
+    pub(super) refused: RangeSet,
 }
 
 impl Book {
@@ -58,6 +63,7 @@ impl Book {
             gaps: 0,
             ledger: LaneLedger::default(),
             done: RangeSet::default(),
+            refused: RangeSet::default(),
         }
     }
 
@@ -70,7 +76,8 @@ impl Book {
             .done
             .iter()
             .all(|range| self.low < range.first && range.next <= self.next);
-        within && open.is_some() && open == self.ledger.spooled.checked_add(self.gaps)
+        let stored = [self.ledger.spooled, self.gaps, self.refused.count()];
+        within && open.is_some() && open == stored.into_iter().try_fold(0_u64, u64::checked_add)
     }
 
     /// A block of new readings takes its sequences.
@@ -98,17 +105,25 @@ impl Book {
         }
     }
 
-    /// Stored readings become part of a gap.
-    pub(super) fn lose(&mut self, reason: DropReason, count: u64) {
-        let lost = count.min(self.ledger.spooled);
+    /// Stored readings become a gap.
+    pub(super) fn lose(&mut self, reason: DropReason, range: SequenceRange) {
+        let readings = range.count() - self.refused.covered_count(range);
+        let lost = readings.min(self.ledger.spooled);
         self.ledger.spooled -= lost;
         self.ledger.drop_more(reason, lost);
-        self.gaps += count;
+        self.gaps += range.count();
+        self.refused.remove(range);
     }
 
-    /// Marks sequences as done with and moves the cursor over what is done.
-    pub(super) fn finish(&mut self, range: SequenceRange) {
+    /// The platform holds what stood in a range, `in_gaps` sequences of it in gaps: the ledger moves, the cursor moves over
+    /// what is done.
+    pub(super) fn finish(&mut self, range: SequenceRange, in_gaps: u64) {
         let range = SequenceRange::new(range.first.max(self.low), range.next.min(self.next));
+        let elsewhere = in_gaps + self.refused.covered_count(range);
+        let readings = range.count().saturating_sub(elsewhere).min(self.ledger.spooled);
+        self.ledger.spooled -= readings;
+        self.ledger.delivered += readings;
+        self.refused.remove(range);
         self.done.insert(range);
         self.low = self.done.absorb(self.low);
     }
@@ -190,10 +205,8 @@ mod tests {
         let mut book = Book::new(Lane::Bulk);
         book.place(9);
         book.bytes = 0x12c0;
-        book.finish(SequenceRange::new(Sequence(0), Sequence(1)));
-        book.ledger.spooled -= 1;
-        book.ledger.delivered += 1;
-        book.lose(DropReason::Capacity, 2);
+        book.finish(SequenceRange::new(Sequence(0), Sequence(1)), 0);
+        book.lose(DropReason::Capacity, SequenceRange::new(Sequence(1), Sequence(3)));
         book.ledger.received += 11;
         book.ledger.quarantined += 11;
         book
@@ -217,14 +230,10 @@ mod tests {
     fn the_platform_may_hold_the_live_flow_before_the_backlog() {
         let mut book = Book::new(Lane::Alarm);
         book.place(100);
-        book.finish(SequenceRange::new(Sequence(50), Sequence(80)));
-        book.ledger.spooled -= 30;
-        book.ledger.delivered += 30;
+        book.finish(SequenceRange::new(Sequence(50), Sequence(80)), 0);
         assert_eq!(book.low, Sequence(0));
         assert!(book.is_consistent());
-        book.finish(SequenceRange::new(Sequence(0), Sequence(50)));
-        book.ledger.spooled -= 50;
-        book.ledger.delivered += 50;
+        book.finish(SequenceRange::new(Sequence(0), Sequence(50)), 0);
         assert_eq!(book.low, Sequence(80));
         assert!(book.done.is_empty() && book.is_consistent());
     }

@@ -310,10 +310,14 @@ impl Desk {
     fn save(&mut self, mut draft: Draft, durability: Durability) -> Result<(), GaveUp> {
         for lane in Lane::ALL {
             let (old, new) = (&self.books.lanes[lane], &draft.books.lanes[lane]);
-            if old.done != new.done {
-                match new.done.is_empty() {
-                    true => draft.batch.delete(keys::done(lane)),
-                    false => draft.batch.put(keys::done(lane), new.done.encode()),
+            for (key, old, new) in [
+                (keys::done(lane), &old.done, &new.done),
+                (keys::refused(lane), &old.refused, &new.refused),
+            ] {
+                if old != new && new.is_empty() {
+                    draft.batch.delete(key);
+                } else if old != new {
+                    draft.batch.put(key, new.encode());
                 }
             }
             if old != new {

@@ -19,6 +19,8 @@ const INCARNATION: u8 = 0x01;
 const BOOK: u8 = 0x02;
 /// A lane's ranges that are done with, above its cursor; absent if there are none.
 const DONE: u8 = 0x03;
+/// A lane's refused readings whose blocks are still there; absent if there are none.
+const REFUSED: u8 = 0x05;
 /// What the quarantine holds in sum.
 const QUARANTINE_SUM: u8 = 0x04;
 /// Blocks and gaps of a lane.
@@ -43,6 +45,10 @@ pub(super) const fn book(lane: Lane) -> Key {
 
 pub(super) const fn done(lane: Lane) -> Key {
     key(DONE, lane.number(), 0)
+}
+
+pub(super) const fn refused(lane: Lane) -> Key {
+    key(REFUSED, lane.number(), 0)
 }
 
 pub(super) const fn quarantine_sum() -> Key {

@@ -64,7 +64,7 @@ impl Leaving<'_> {
         let parts = self.book.open_parts(SequenceRange::new(from, until));
         for part in &parts {
             if !was_gap {
-                self.book.lose(DropReason::Corruption, part.count());
+                self.book.lose(DropReason::Corruption, *part);
             }
             self.put_gap(&GapNote {
                 range: *part,

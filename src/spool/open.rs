@@ -142,6 +142,10 @@ pub(super) fn read_books(store: &Store) -> Result<Books, SpoolError> {
             let done = RangeSet::decode(&bytes);
             lanes[lane].done = done.ok_or(SpoolError::Book { what: "a lane's delivered ranges" })?;
         }
+        if let Some(bytes) = store.get(&keys::refused(lane))? {
+            let refused = RangeSet::decode(&bytes);
+            lanes[lane].refused = refused.ok_or(SpoolError::Book { what: "a lane's refused readings" })?;
+        }
     }
     let sum = match store.get(&keys::quarantine_sum())? {
         Some(bytes) => Sum::decode(&bytes).ok_or(SpoolError::Book { what: "the quarantine's sum" })?,
@@ -172,10 +176,11 @@ fn hold_against_disk(store: &Store, books: &mut Books) -> Result<Vec<String>, Sp
         if !counted_all {
             continue;
         }
-        if (readings, gaps) != (book.ledger.spooled, book.gaps) {
+        let expected = (book.ledger.spooled + book.refused.count(), book.gaps);
+        if (readings, gaps) != expected {
             faults.push(format!(
                 "lane {lane}: {readings} readings and {gaps} sequences of gaps are on disk, the books say {} and {}",
-                book.ledger.spooled, book.gaps
+                expected.0, expected.1
             ));
         }
         if bytes != book.bytes {

@@ -172,10 +172,6 @@ impl Sum {
             .unwrap_or_default()
     }
 
-    pub(super) fn total(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
     fn slot(&mut self, reason: QuarantineReason) -> Option<&mut u64> {
         let at = QuarantineReason::ALL.iter().position(|known| *known == reason)?;
         self.counts.get_mut(at)
@@ -310,7 +306,7 @@ mod tests {
         sum.admit(QuarantineReason::EnumCode, 100);
         sum.admit(QuarantineReason::PlatformRefused, 50);
         assert_eq!(Sum::decode(&sum.encode()), Some(sum.clone()));
-        assert_eq!((sum.total(), sum.bytes, sum.next), (2, 150, 2));
+        assert_eq!((sum.bytes, sum.next), (150, 2));
         assert_eq!(sum.count(QuarantineReason::EnumCode), 1);
     }
 

@@ -77,6 +77,36 @@ impl RangeSet {
         self.uncovered(range).into_iter().map(SequenceRange::count).sum()
     }
 
+    /// How many sequences of a range the set holds.
+    pub(super) fn covered_count(&self, range: SequenceRange) -> u64 {
+        range.count() - self.uncovered_count(range)
+    }
+
+    /// Takes a range out.
+    pub(super) fn remove(&mut self, range: SequenceRange) {
+        if range.is_empty() {
+            return;
+        }
+        let touched: Vec<SequenceRange> = self
+            .ranges
+            .range(..range.next.0)
+            .rev()
+            .map(range_of)
+            .take_while(|held| held.next > range.first)
+            .collect();
+        for held in touched {
+            self.ranges.remove(&held.first.0);
+            self.insert(SequenceRange::new(held.first, held.next.min(range.first)));
+            self.insert(SequenceRange::new(held.first.max(range.next), held.next));
+        }
+    }
+
+    /// Where the first range behind a sequence starts.
+    pub(super) fn start_behind(&self, sequence: Sequence) -> Option<Sequence> {
+        let (first, _) = self.ranges.range(sequence.0.saturating_add(1)..).next()?;
+        Some(Sequence(*first))
+    }
+
     /// Moves a low cursor over what the set holds right behind it, forgetting everything below the cursor.
     pub(super) fn absorb(&mut self, low: Sequence) -> Sequence {
         let mut low = low;
@@ -152,6 +182,13 @@ mod tests {
             prop_assert_eq!(&told, &missing);
             prop_assert_eq!(set.uncovered_count(asked), missing.len() as u64);
             prop_assert_eq!(RangeSet::decode(&set.encode()), Some(set.clone()));
+            let mut without = set.clone();
+            without.remove(asked);
+            let left: Vec<u64> = without.iter().flat_map(|r| r.first.0..r.next.0).collect();
+            let expected: Vec<u64> =
+                model.iter().copied().filter(|s| !asked.contains(Sequence(*s))).collect();
+            prop_assert_eq!(left, expected);
+            prop_assert_eq!(set.covered_count(asked), asked.count() - missing.len() as u64);
             let moved = set.absorb(Sequence(low));
             let mut at = low;
             while model.contains(&at) { at += 1; }

@@ -33,9 +33,6 @@ const READ_ATTEMPTS: usize = 4;
 const REFUSALS_WAITING_MAX: usize = 1 << 17;
 /// Bytes of a platform's reason that are kept.
 const REFUSAL_REASON_BYTES_MAX: usize = 256;
-/// A delivered range longer than this is jumped over; within a shorter one an item that is delivered in part is looked
-/// for, walking back over at most so many tombstones.
-const WALK_BACK_MAX: u64 = 1 << 16;
 
 /// Something to be delivered: consecutive sequences of one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +129,11 @@ impl SpoolReader {
         Self { shared }
     }
 
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Which spool this is: a new one after its disk was lost.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
@@ -191,10 +193,12 @@ impl SpoolReader {
         for _ in 0..READ_ATTEMPTS {
             let view = self.shared.view(lane);
             let mut wanted = SequenceRange::new(from.max(view.low), until.min(view.next));
-            if let Some(done) = view.done.holding(wanted.first)
-                && done.count() > WALK_BACK_MAX
-            {
+            // What the platform holds is passed over, and a read ends where it begins: nothing in between is missing.
+            if let Some(done) = view.done.holding(wanted.first) {
                 wanted.first = done.next;
+            }
+            if let Some(done) = view.done.start_behind(wanted.first) {
+                wanted.next = wanted.next.min(done);
             }
             if wanted.is_empty() {
                 return Ok(Vec::new());
@@ -316,19 +320,14 @@ impl Pass {
     fn scan(&mut self, shared: &Shared, lane: Lane, view: &View) -> Result<(), StoreError> {
         let bounds = keys::item(lane, view.head)..keys::item(lane, self.until);
         let start = Start::AtOrBefore(keys::item(lane, self.at));
-        let mut met = false;
-        shared.store.scan(bounds, start, |key, value| {
-            met = true;
-            self.visit(lane, view, key, value)
-        })?;
-        let reached_end = self.items.is_empty() && self.chore.is_none() && self.at < self.until;
-        if reached_end && view.done.holding(self.at).is_none() {
+        shared.store.scan(bounds, start, |key, value| self.visit(lane, key, value))?;
+        if self.items.is_empty() && self.chore.is_none() {
             self.chore = Some(Chore::Mend(self.at));
         }
         Ok(())
     }
 
-    fn visit(&mut self, lane: Lane, view: &View, key: &Key, value: &[u8]) -> Step {
+    fn visit(&mut self, lane: Lane, key: &Key, value: &[u8]) -> Step {
         let opened = block::open(value);
         let range = match &opened {
             Ok((header, _)) => header.range,
@@ -339,29 +338,14 @@ impl Pass {
             return Step::Next;
         }
         if range.first > self.at {
-            return self.pass_hole(lane, view);
+            // What should stand before it is lost.
+            self.chore = Some(Chore::Mend(self.at));
+            return Step::Stop;
         }
         match opened.and_then(|(header, payload)| self.take(lane, &header, payload)) {
             Ok(step) => step,
             Err(fault) => {
                 tracing::error!(%lane, first = keys::number(key), %fault, "stored item is damaged");
-                self.chore = Some(Chore::Mend(self.at));
-                Step::Stop
-            }
-        }
-    }
-
-    /// The next item starts behind where it should: either the platform holds what is missing, or it is lost.
-    fn pass_hole(&mut self, lane: Lane, view: &View) -> Step {
-        if !self.items.is_empty() {
-            return Step::Stop;
-        }
-        match view.done.holding(self.at) {
-            Some(done) => {
-                self.at = done.next;
-                Step::Seek(keys::item(lane, self.at))
-            }
-            None => {
                 self.chore = Some(Chore::Mend(self.at));
                 Step::Stop
             }

@@ -3,8 +3,8 @@
 
 use super::{block::Header, book::Book, error::SpoolError, keys};
 use crate::{
-    domain::{SequenceRange, UnixNanos},
-    store::{Start, Step, Store},
+    domain::{Sequence, SequenceRange, UnixNanos},
+    store::{Key, Start, Step, Store},
 };
 
 /// Bytes of items that are looked at when the spool opens: a fraction of a second.
@@ -17,7 +17,7 @@ const RECOUNT_ITEMS_MAX: u64 = 200_000;
 pub(super) struct Recount {
     /// Whether the bound was not reached.
     pub(super) counted_all: bool,
-    /// Readings that are not done with.
+    /// Readings that are not done with, refused ones included.
     pub(super) readings: u64,
     /// Sequences of gaps that are not done with.
     pub(super) gaps: u64,
@@ -79,7 +79,7 @@ pub(super) fn inventory(store: &Store, book: &Book) -> Result<Inventory, SpoolEr
     Ok(found)
 }
 
-/// Shows each item's header and bytes until told to stop, jumping over what is done with.
+/// Shows each item's header and bytes until told to stop; jumps over what is done with.
 fn each(
     store: &Store,
     book: &Book,
@@ -89,33 +89,39 @@ fn each(
     if book.low == book.next {
         return Ok(());
     }
-    let bounds = keys::item(lane, head(store, book)?)..keys::items_end(lane);
-    store.scan(bounds.clone(), Start::At(bounds.start), |_, value| {
-        let header = Header::peek(value).ok();
-        if !visit(header, value.len() as u64) {
-            return Step::Stop;
+    let head = head(store, book)?;
+    let mut last: Option<Key> = None;
+    let mut more = true;
+    for part in book.open_parts(SequenceRange::new(book.low, book.next)) {
+        if !more {
+            break;
         }
-        match header.map(|header| header.range.next) {
-            None => Step::Next,
-            Some(next) => match book.done.holding(next) {
-                Some(hole) => Step::Seek(keys::item(lane, hole.next)),
-                None if header.is_some_and(|header| header.is_gap()) => Step::Seek(keys::item(lane, next)),
-                None => Step::Next,
-            },
-        }
-    })?;
+        let bounds = keys::item(lane, head)..keys::item(lane, part.next);
+        store.scan(bounds, Start::AtOrBefore(keys::item(lane, part.first)), |key, value| {
+            let header = Header::peek(value).ok();
+            if last.is_none_or(|last| last < *key) {
+                last = Some(*key);
+                more = visit(header, value.len() as u64);
+            }
+            match header {
+                _ if !more => Step::Stop,
+                Some(header) if header.is_gap() => Step::Seek(keys::item(lane, header.range.next)),
+                Some(_) | None => Step::Next,
+            }
+        })?;
+    }
     Ok(())
 }
 
 /// Where the item that holds the cursor starts: at the cursor, or before it if the platform holds a part of the item.
-pub(super) fn head(store: &Store, book: &Book) -> Result<crate::domain::Sequence, SpoolError> {
+fn head(store: &Store, book: &Book) -> Result<Sequence, SpoolError> {
     let lane = book.lane;
     let low = book.low;
     let mut head = low;
     if store.get(&keys::item(lane, low))?.is_some() {
         return Ok(low);
     }
-    let bounds = keys::item(lane, crate::domain::Sequence(0))..keys::item(lane, low.plus(1));
+    let bounds = keys::item(lane, Sequence(0))..keys::item(lane, low.plus(1));
     store.scan(bounds, Start::AtOrBefore(keys::item(lane, low)), |_, value| {
         let range = Header::peek(value).map_or(SequenceRange::default(), |header| header.range);
         if range.contains(low) {

@@ -18,7 +18,7 @@ use super::{
     keys,
 };
 use crate::{
-    domain::{DropReason, Lane, LaneMap, Sequence, SequenceRange, UnixNanos},
+    domain::{DropReason, Lane, LaneMap, SequenceRange, UnixNanos},
     store::{Batch, Durability, LogDamage, Store, StoreError},
 };
 
@@ -118,10 +118,4 @@ fn books_in(bytes: &[u8]) -> impl Iterator<Item = Book> + '_ {
         let rest = bytes.get(at..)?;
         rest.starts_with(&MAGIC).then(|| Book::decode(rest)).flatten()
     })
-}
-
-/// Where the lane must not go on before, for tests: [`account`] jumps at least here.
-#[cfg(test)]
-pub(super) fn floor(next: Sequence, log_bytes: u64) -> Sequence {
-    next.plus(log_bytes)
 }

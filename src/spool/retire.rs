@@ -32,32 +32,28 @@ pub(super) struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
-    /// Shows the items from a sequence on, with headers not checked, jumping over what is done with.
+    /// Shows the items that touch a range in which nothing is done with, with headers not checked.
     fn walk(
         &self,
-        from: Sequence,
-        until: Sequence,
+        part: SequenceRange,
         mut visit: impl FnMut(&Key, Result<Header, block::BlockFault>, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         let lane = self.book.lane;
-        let bounds = keys::item(lane, self.head)..keys::item(lane, until);
-        let done = &self.book.done;
-        self.store.scan(bounds, Start::AtOrBefore(keys::item(lane, from)), |key, value| {
+        let bounds = keys::item(lane, self.head)..keys::item(lane, part.next);
+        let start = Start::AtOrBefore(keys::item(lane, part.first));
+        self.store.scan(bounds, start, |key, value| {
             let header = Header::peek(value);
-            let next = header.as_ref().ok().map(|header| (header.range.next, header.is_gap()));
-            if next.is_some_and(|(next, _)| next <= from) {
+            let ends = header.as_ref().ok().map(|header| (header.range.next, header.is_gap()));
+            if ends.is_some_and(|(next, _)| next <= part.first) {
                 return Step::Next;
             }
             if !visit(key, header, value) {
                 return Step::Stop;
             }
-            match next {
-                None => Step::Next,
-                Some((next, gap)) => match done.holding(next) {
-                    Some(hole) => Step::Seek(keys::item(lane, hole.next)),
-                    None if gap => Step::Seek(keys::item(lane, next)),
-                    None => Step::Next,
-                },
+            match ends {
+                // Inside a gap stand the tombstones of what it replaced.
+                Some((next, true)) => Step::Seek(keys::item(lane, next)),
+                Some((_, false)) | None => Step::Next,
             }
         })
     }
@@ -80,7 +76,7 @@ impl Leaving<'_> {
         let mut met: Vec<(Key, Option<(Header, Option<GapNote>)>, u64)> = Vec::new();
         for part in &fresh {
             let mut found = Vec::new();
-            self.walk(part.first, part.next, |key, header, value| {
+            self.walk(*part, |key, header, value| {
                 let header = header.ok().map(|header| {
                     let gap = header.is_gap().then(|| gap_of(&header, value)).flatten();
                     (header, gap)
@@ -95,8 +91,7 @@ impl Leaving<'_> {
             found.retain(|(key, ..)| met.last().is_none_or(|(last, ..)| last < key));
             met.append(&mut found);
         }
-        let total: u64 = fresh.iter().map(|range| range.count()).sum();
-        let mut in_gaps = 0;
+        let mut in_gaps = 0_u64;
         for (key, header, bytes) in met {
             let Some((header, gap)) = header else {
                 // Unreadable, and the platform holds what stood there.
@@ -109,20 +104,19 @@ impl Leaving<'_> {
                 self.remove(key, bytes);
             }
         }
-        let readings = total.saturating_sub(in_gaps).min(self.book.ledger.spooled);
-        self.book.ledger.spooled -= readings;
-        self.book.ledger.delivered += readings;
-        fresh.iter().for_each(|range| self.book.finish(*range));
+        for range in &fresh {
+            // Gaps are wholly in one part or another; which one makes no difference to the sum.
+            let here = in_gaps.min(range.count() - self.book.refused.covered_count(*range));
+            in_gaps -= here;
+            self.book.finish(*range, here);
+        }
         Ok(())
     }
 
     /// The platform holds these sequences, but what stands there cannot be read: nothing is deleted.
     pub(super) fn deliver_unseen(&mut self, told: &RangeSet) {
         for range in told.iter().flat_map(|range| self.book.open_parts(range)).collect::<Vec<_>>() {
-            let readings = range.count().min(self.book.ledger.spooled);
-            self.book.ledger.spooled -= readings;
-            self.book.ledger.delivered += readings;
-            self.book.finish(range);
+            self.book.finish(range, 0);
         }
     }
 
@@ -165,18 +159,18 @@ impl Leaving<'_> {
 
     /// The platform will never take these readings: they go to quarantine.
     pub(super) fn refuse(&mut self, refused: &[(Sequence, String)], sum: &mut Sum) -> Result<(), StoreError> {
-        let mut open: Option<(Key, Header, Vec<u8>, u64)> = None;
+        let mut open: Option<(Header, Vec<u8>)> = None;
         for (sequence, reason) in refused {
             let one = SequenceRange::new(*sequence, sequence.plus(1));
-            if self.book.open_parts(one).is_empty() || self.book.done.len() >= DONE_RANGES_MAX {
+            let known = self.book.open_parts(one).is_empty() || self.book.refused.holding(*sequence).is_some();
+            if known || self.book.refused.len() >= DONE_RANGES_MAX {
                 continue;
             }
-            let held = open.as_ref().is_some_and(|(_, header, ..)| header.range.contains(*sequence));
+            let held = open.as_ref().is_some_and(|(header, _)| header.range.contains(*sequence));
             if !held {
-                self.forget_if_done(open.take());
                 open = self.block_of(*sequence)?;
             }
-            let Some((_, header, entries, _)) = &open else {
+            let Some((header, entries)) = &open else {
                 continue;
             };
             let at = sequence.0.saturating_sub(header.range.first.0);
@@ -196,30 +190,21 @@ impl Leaving<'_> {
             self.batch.put(sum.admit(entry.reason, value.len()), value);
             self.book.ledger.spooled = self.book.ledger.spooled.saturating_sub(1);
             self.book.ledger.quarantined += 1;
-            self.book.finish(one);
+            self.book.refused.insert(one);
         }
-        self.forget_if_done(open);
         Ok(())
     }
 
-    fn forget_if_done(&mut self, open: Option<(Key, Header, Vec<u8>, u64)>) {
-        if let Some((key, header, _, bytes)) = open
-            && self.book.open_parts(header.range).is_empty()
-        {
-            self.remove(key, bytes);
-        }
-    }
-
     /// The readable block that holds a sequence, decompressed.
-    fn block_of(&self, sequence: Sequence) -> Result<Option<(Key, Header, Vec<u8>, u64)>, StoreError> {
+    fn block_of(&self, sequence: Sequence) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
         let mut found = None;
-        self.walk(sequence, sequence.plus(1), |key, _, value| {
+        self.walk(SequenceRange::new(sequence, sequence.plus(1)), |_, _, value| {
             let opened = block::open(value).ok();
             found = opened
                 .filter(|(header, _)| header.range.contains(sequence) && !header.is_gap())
                 .and_then(|(header, payload)| {
                     let entries = BlockReader::new().ok()?.readings(&header, payload).ok()?;
-                    Some((*key, header, entries, value.len() as u64))
+                    Some((header, entries))
                 });
             false
         })?;
@@ -237,23 +222,31 @@ impl Leaving<'_> {
         let mut excess = self.book.bytes.saturating_sub(target);
         let mut dropped: Vec<(Key, Header, u64)> = Vec::new();
         let mut growing: Vec<GapNote> = Vec::new();
-        self.walk(self.book.low, self.book.next, |key, header, value| {
-            let Ok(header) = header else { return true };
-            let overlaps = header.range.first < held.next && held.first < header.range.next;
-            if header.is_gap() {
-                growing.extend(gap_of(&header, value).filter(GapNote::may_grow));
-            } else if !overlaps {
-                excess = excess.saturating_sub(value.len() as u64);
-                dropped.push((*key, header, value.len() as u64));
+        for part in self.book.open_parts(SequenceRange::new(self.book.low, self.book.next)) {
+            let mut enough = excess == 0 || dropped.len() >= DROPPED_AT_ONCE_MAX;
+            if enough {
+                break;
             }
-            excess > 0 && dropped.len() < DROPPED_AT_ONCE_MAX
-        })?;
+            self.walk(part, |key, header, value| {
+                let Ok(header) = header else { return true };
+                let overlaps = header.range.first < held.next && held.first < header.range.next;
+                let met = dropped.last().is_some_and(|(last, ..)| last >= key);
+                if header.is_gap() {
+                    growing.extend(gap_of(&header, value).filter(GapNote::may_grow));
+                } else if !overlaps && !met {
+                    excess = excess.saturating_sub(value.len() as u64);
+                    dropped.push((*key, header, value.len() as u64));
+                    enough = excess == 0 || dropped.len() >= DROPPED_AT_ONCE_MAX;
+                }
+                !enough
+            })?;
+        }
         let mut gaps: Vec<(GapNote, bool)> = Vec::new();
         for (key, header, bytes) in &dropped {
             let parts = self.book.open_parts(header.range);
             self.remove(*key, *bytes);
             for part in parts {
-                self.book.lose(DropReason::Capacity, part.count());
+                self.book.lose(DropReason::Capacity, part);
                 extend(&mut gaps, &mut growing, part, header.oldest);
             }
         }

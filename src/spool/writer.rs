@@ -92,6 +92,7 @@ impl<R: Settle> SpoolWriter<R> {
         let something = !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
         if something {
             self.desk.commit(&mut group.contents, &told)?;
+            self.intake.stored(self.desk.stored_bytes());
         }
         for (receipt, outcome) in group.receipts.drain(..) {
             receipt.settle(outcome);

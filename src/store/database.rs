@@ -106,6 +106,8 @@ pub struct Store {
     path: PathBuf,
     /// Keeps the directory's lock until the database is closed; none if it is only looked at.
     _folder: Option<Folder>,
+    #[cfg(test)]
+    full: std::sync::atomic::AtomicBool,
 }
 
 impl fmt::Debug for Store {
@@ -154,6 +156,8 @@ impl Store {
             db,
             path: folder.path().to_owned(),
             _folder: Some(folder),
+            #[cfg(test)]
+            full: Default::default(),
         }
     }
 
@@ -176,6 +180,8 @@ impl Store {
                         db,
                         path: path.to_owned(),
                         _folder: None,
+                        #[cfg(test)]
+                        full: Default::default(),
                     });
                 }
                 Err(error) => looked = Err(StoreError::of(path, &error)),
@@ -193,11 +199,24 @@ impl Store {
     /// # Errors
     /// The disk is full or fails: nothing of the batch is visible, and the same batch may be written again.
     pub fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.full.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(StoreError::Full {
+                path: self.path.clone(),
+                cause: "a test says so".to_owned(),
+            });
+        }
         let mut options = WriteOptions::default();
         options.set_sync(durability == Durability::Synced);
         self.db
             .write_opt(batch.build(), &options)
             .map_err(|error| self.fault(&error))
+    }
+
+    /// Lets every write fail as on a full disk, or no longer.
+    #[cfg(test)]
+    pub(crate) fn pretend_full(&self, full: bool) {
+        self.full.store(full, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// A key's value.
