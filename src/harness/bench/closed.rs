@@ -15,7 +15,7 @@ use crate::{
     domain::{Clock as _, SystemClock},
     harness::{
         client::{
-            AckKind, DISCONNECT, Driver, Engine, Inbound, LinkStage, Links, Lost, Opening, Qos,
+            AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Qos,
             Spots, Turn, Version, WireError, publish,
         },
         devices::{Latency, Unacknowledged, login},
@@ -331,13 +331,7 @@ impl Driver for Load<'_> {
             _ => false,
         };
         if self.fault.is_some() || drained {
-            for link in 0..links.count() {
-                if links.stage(link) == LinkStage::Up
-                    && let Some(out) = links.queue(link)
-                {
-                    out.extend_from_slice(&DISCONNECT);
-                }
-            }
+            links.say_goodbye();
             return Turn::Stop;
         }
         Turn::Until(now + Duration::from_millis(10))

@@ -14,7 +14,7 @@ use std::{
 use mio::{Interest, Registry, Token, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::wire::Version;
+use super::{DISCONNECT, wire::Version};
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +147,18 @@ impl Links {
         link.partial.clear();
         link.out.extend_from_slice(opening.connect);
         Ok(())
+    }
+
+    /// Queues a DISCONNECT on every connection that is up.
+    pub fn say_goodbye(&mut self) {
+        for index in 0..self.links.len() {
+            if self.stage(index) != LinkStage::Up {
+                continue;
+            }
+            if let Some(out) = self.queue(index) {
+                out.extend_from_slice(&DISCONNECT);
+            }
+        }
     }
 
     /// Ends a connection without a word; what waited to be written is gone.

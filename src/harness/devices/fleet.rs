@@ -29,7 +29,7 @@ use crate::{
     domain::{Clock, SystemClock},
     harness::{
         client::{
-            AckKind, DISCONNECT, Driver, Engine, Inbound, LinkStage, Links, Lost, Opening, PINGREQ,
+            AckKind, Driver, Engine, Inbound, LinkStage, Links, Lost, Opening, PINGREQ,
             Qos, Turn, Version, WireError, publish, subscribe,
         },
         model::Model,
@@ -396,13 +396,7 @@ impl Crew {
         if now < by && !self.sessions.iter().all(Session::is_idle) {
             return false;
         }
-        for link in 0..links.count() {
-            if links.stage(link) == LinkStage::Up
-                && let Some(out) = links.queue(link)
-            {
-                out.extend_from_slice(&DISCONNECT);
-            }
-        }
+        links.say_goodbye();
         true
     }
 
