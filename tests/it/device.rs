@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use crate::support::DEADLINE;
 
 /// The gateway key of every test.
-pub const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// A device that speaks MQTT 3.1.1.
-pub struct Device {
+pub(crate) struct Device {
     client: AsyncClient,
     events: EventLoop,
     username: String,
@@ -20,7 +20,7 @@ pub struct Device {
 
 impl Device {
     /// Connects with the password that the gateway's key gives its username.
-    pub async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
         let username = format!("{class}/{device}");
         let mut options = MqttOptions::new(device, address.ip().to_string(), address.port());
         let identity = Identity::parse(&username).unwrap();
@@ -33,12 +33,12 @@ impl Device {
     }
 
     /// Publishes on the device's own `up` topic and waits for the acknowledgement of its `QoS`.
-    pub async fn report(&mut self, payload: &str, qos: QoS) {
+    pub(crate) async fn report(&mut self, payload: &str, qos: QoS) {
         let topic = format!("v1/{}/up", self.username);
         self.publish(&topic, payload.as_bytes(), qos).await;
     }
 
-    pub async fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) {
         self.client.publish(topic, qos, false, payload).await.unwrap();
         self.await_packet(|packet| match qos {
             QoS::AtMostOnce => true,
@@ -63,7 +63,7 @@ impl Device {
 }
 
 /// A device that speaks MQTT 5 and reads reason codes.
-pub struct DeviceV5 {
+pub(crate) struct DeviceV5 {
     client: v5::AsyncClient,
     events: v5::EventLoop,
     username: String,
@@ -71,7 +71,7 @@ pub struct DeviceV5 {
 
 impl DeviceV5 {
     /// Connects with the password that the gateway's key gives its username.
-    pub async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
         let username = format!("{class}/{device}");
         let mut options = v5::MqttOptions::new(device, address.ip().to_string(), address.port());
         let identity = Identity::parse(&username).unwrap();
@@ -86,12 +86,12 @@ impl DeviceV5 {
     }
 
     /// Publishes on the device's own `up` topic at `QoS` 1; the error is the reason code.
-    pub async fn report(&mut self, payload: &str) -> Result<(), u8> {
+    pub(crate) async fn report(&mut self, payload: &str) -> Result<(), u8> {
         let topic = format!("v1/{}/up", self.username);
         self.publish(&topic, payload).await
     }
 
-    pub async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
         use v5::mqttbytes::v5::{Packet, PubAckReason};
         let qos = v5::mqttbytes::QoS::AtLeastOnce;
         self.client.publish(topic, qos, false, payload.to_owned()).await.unwrap();

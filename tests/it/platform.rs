@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::eventually;
 
 /// A running platform and its data.
-pub struct Platform {
+pub(crate) struct Platform {
     running: RunningPlatform,
     dir: PathBuf,
     _own: Option<TempDir>,
@@ -22,7 +22,7 @@ pub struct Platform {
 
 impl Platform {
     /// A platform with data of its own.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let own = TempDir::new().unwrap();
         let mut platform = Self::start_in(own.path()).await;
         platform._own = Some(own);
@@ -30,35 +30,35 @@ impl Platform {
     }
 
     /// A platform on data that outlives it.
-    pub async fn start_in(dir: &Path) -> Self {
+    pub(crate) async fn start_in(dir: &Path) -> Self {
         Self::start_at(dir, SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
     /// The same at the address that an earlier one had.
-    pub async fn start_at(dir: &Path, listen: SocketAddr) -> Self {
+    pub(crate) async fn start_at(dir: &Path, listen: SocketAddr) -> Self {
         let mut config = PlatformConfig::local(dir.to_owned());
         config.listen = listen;
         let running = platform::start(config).await.unwrap();
         Self { running, dir: dir.to_owned(), _own: None }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.running.url()
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.address()
     }
 
     /// Waits until exactly this many readings are stored.
-    pub async fn holds(&self, readings: u64) {
+    pub(crate) async fn holds(&self, readings: u64) {
         let handle = self.running.handle();
         eventually(&format!("{readings} readings stored"), || handle.snapshot().readings >= readings).await;
         assert_eq!(handle.snapshot().readings, readings);
     }
 
     /// A device's stored readings, in sequence, as the canonical JSON that gives them again.
-    pub fn readings_of(&self, device: &str) -> Vec<Value> {
+    pub(crate) fn readings_of(&self, device: &str) -> Vec<Value> {
         let classes = Classes::embedded().unwrap();
         let mut found = Vec::new();
         StoredData::open(&self.dir)
@@ -73,7 +73,7 @@ impl Platform {
         found
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
     }
 }

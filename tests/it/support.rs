@@ -14,33 +14,33 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest time that any step of a test may take; reached only when something is broken.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A gateway's data, which outlives its processes.
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Node {
     dir: TempDir,
     flags: Vec<String>,
 }
 
 /// A running gateway process.
 #[derive(Debug)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
-    pub mqtt: SocketAddr,
-    pub admin: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Node {
-    pub fn new(flags: &[&str]) -> Self {
+    pub(crate) fn new(flags: &[&str]) -> Self {
         Self {
             dir: TempDir::new().unwrap(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         }
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
@@ -52,12 +52,12 @@ impl Node {
     }
 
     /// Starts the daemon on this node's data and waits until it says READY.
-    pub fn start(&self) -> Gateway {
+    pub(crate) fn start(&self) -> Gateway {
         self.try_start().expect("the gateway becomes ready")
     }
 
     /// The same, or how the process ended instead.
-    pub fn try_start(&self) -> Result<Gateway, ExitStatus> {
+    pub(crate) fn try_start(&self) -> Result<Gateway, ExitStatus> {
         let socket = self.dir.path().join("notify");
         let bound = self.dir.path().join("bound.json");
         drop(fs::remove_file(&socket));
@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// Starts the daemon where it must refuse to: its exit code and what it said.
-    pub fn refused(&self) -> (i32, String) {
+    pub(crate) fn refused(&self) -> (i32, String) {
         let bound = self.dir.path().join("refused.json");
         let output = self.command(&bound).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -109,19 +109,19 @@ impl Node {
 
 impl Gateway {
     /// Ends the process as the OOM killer or a crash would: nothing of its own runs any more.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks for an orderly stop and waits for it.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         signal(&self.child, rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 
     /// Sends SIGHUP and waits until the gateway says that it has reloaded.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         signal(&self.child, rustix::process::Signal::HUP);
         for _ in 0..(DEADLINE.as_millis() / 200) {
             if received(&self.notify, "READY=1") {
@@ -132,12 +132,12 @@ impl Gateway {
     }
 
     /// The body of one of the admin listener's pages, and its status code.
-    pub fn page(&self, path: &str) -> (u16, String) {
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http_get(self.admin, path)
     }
 
     /// The sum of a metric's samples whose labels contain `label`.
-    pub fn metric(&self, name: &str, label: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, body) = self.page("/metrics");
         body.lines()
             .filter(|line| line.starts_with(name) && line.contains(label))
@@ -176,7 +176,7 @@ fn addresses(bound: &Path) -> (SocketAddr, SocketAddr) {
 }
 
 /// One HTTP/1.0 GET by hand: the admin pages need no client library.
-pub fn http_get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn http_get(address: SocketAddr, path: &str) -> (u16, String) {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -190,7 +190,7 @@ pub fn http_get(address: SocketAddr, path: &str) -> (u16, String) {
 
 /// Waits until a condition holds. It is asked again after each of the gateway's own answers, so the pace is that of
 /// the requests it makes.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let mut pace = tokio::time::interval(Duration::from_millis(50));
     let found = async {
         while !holds() {
