@@ -18,6 +18,7 @@ pub const KEY_BYTES_MIN: usize = 16;
 
 /// Why authentication cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[expect(clippy::module_name_repetitions, reason = "it is named beside the errors of other stages")]
 pub enum AuthError {
     /// The method needs a key and none is configured.
     #[error("authentication by hmac needs the gateway's key")]

@@ -1,5 +1,7 @@
-//! How a connection answers packets: CONNECT and the claim of a session, publishes and their offers, the rest, and the
-//! end. The session decides; here its decisions meet the registry and the inlet.
+//! How a connection answers packets: CONNECT and the claim of a session, publishes and their offers, and the rest. The
+//! session decides; here its decisions meet the registry and the inlet.
+
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use rmqtt_codec::{
@@ -9,17 +11,19 @@ use rmqtt_codec::{
 use tokio::time::{Duration, sleep};
 
 use super::{
-    connection::{Connection, Hold, Scratch, Stage},
+    connection::{Connection, Hold, Stage},
     gate::Entry,
+    hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
-    line::{Inherited, News, Subscribed},
+    line::{Inherited, Line, News, Subscribed},
     metrics::Ending,
     pulse::Ticks,
-    registry::{Absence, Clean, Joined, Key, Leaving, Left, adopt_outcomes},
-    session::{Admission, Agreement, Kept, Session, Will, agree, seconds, too_large},
+    registry::{Absence, Joined, Key, adopt_outcomes},
+    scratch::Scratch,
+    session::{Admission, Agreement, Kept, Session, agree, seconds, too_large},
     wire::{
-        Answers, Frame, Greeting, Publish, Request, Version, Violation, frame, read_greeting,
-        read_request,
+        Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, frame,
+        read_greeting, read_request,
     },
 };
 
@@ -32,6 +36,8 @@ enum Handled {
     Done,
     /// It has to be handled again later.
     Later(Box<Hold>),
+    /// The client said good-bye.
+    Farewell,
 }
 
 impl<I: Inlet> Connection<I> {
@@ -48,7 +54,7 @@ impl<I: Inlet> Connection<I> {
                 Err(violation) => Err(violation),
             };
             match handled {
-                Ok((Handled::Done, count)) => used += count,
+                Ok((Handled::Done | Handled::Farewell, count)) => used += count,
                 Ok((Handled::Later(hold), _)) => {
                     self.hold = Some(hold);
                     self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
@@ -72,25 +78,18 @@ impl<I: Inlet> Connection<I> {
             self.greet(frame, scratch)?;
             return Ok(Handled::Done);
         }
-        // The session is lent out for the packet, so that it and the connection can both change.
-        let Some(mut session) = self.session.take() else {
+        let Some(session) = self.session.as_deref_mut() else {
             return Ok(Handled::Done);
         };
         let handled = if frame.first >> 4 == 3 {
-            self.handle_publish(&mut session, frame, scratch)
+            handle_publish(&self.hub, &self.line, session, (frame, scratch))?
         } else {
-            self.handle_request(&mut session, frame, &mut scratch.out)
+            handle_request(&self.hub.core, &self.line, session, (frame, &mut scratch.out))?
         };
-        self.session = Some(session);
-        match handled {
-            Ok(Next::Done) => Ok(Handled::Done),
-            Ok(Next::Later(hold)) => Ok(Handled::Later(hold)),
-            Ok(Next::Farewell) => {
-                self.depart(Ending::Client);
-                Ok(Handled::Done)
-            }
-            Err(violation) => Err(violation),
+        if matches!(handled, Handled::Farewell) {
+            self.depart(Ending::Client);
         }
+        Ok(handled)
     }
 
     fn greet(&mut self, frame: Frame<'_>, scratch: &mut Scratch) -> Result<(), Violation> {
@@ -120,6 +119,7 @@ impl<I: Inlet> Connection<I> {
                 out: &mut scratch.out,
                 version,
                 bytes_max: u32::MAX,
+                reasons: Reasons::Unwanted,
             };
             // Nothing else can be said if this cannot.
             answers.connack(connack).unwrap_or_default();
@@ -143,7 +143,6 @@ impl<I: Inlet> Connection<I> {
             Err(reason) => return self.turn_away(version, reason, scratch),
         };
         let key = Key::new(session.identity.as_ref(), &session.client_id);
-        let clean = if clean { Clean::Yes } else { Clean::No };
         let now = core.pulse.now();
         let joined = core.registry.join(&key, &self.line, clean, now);
         self.session = Some(session);
@@ -205,113 +204,6 @@ impl<I: Inlet> Connection<I> {
         }
     }
 
-    fn handle_publish(
-        &self,
-        session: &mut Session,
-        frame: Frame<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<Next, Violation> {
-        let version = session.terms.version;
-        let publish = Publish::read(version, frame)?;
-        let topic = session.resolve(&publish)?;
-        match session.admit(&publish)? {
-            Admission::Offer => {}
-            Admission::Repeated => {
-                session.kept.inbox.repeated(publish.id);
-                return Ok(Next::Done);
-            }
-            Admission::Wait => return Ok(Next::Later(Box::new(Hold::Acknowledgements))),
-        }
-        let inbox = &mut session.kept.inbox;
-        let receipt = (publish.qos != QoS::AtMostOnce)
-            .then(|| Receipt::new(&self.line, inbox.next_turn()));
-        let inbound = Inbound {
-            identity: session.identity.as_ref(),
-            topic: topic.as_str(),
-            payload: publish.payload,
-            payload_format_utf8: publish.payload_utf8,
-            user_properties: &publish.user_properties,
-        };
-        let pause = match self.hub.inlet.offer(inbound, receipt) {
-            Offer::Owed => {
-                inbox.taken(publish.qos, publish.id);
-                if let Some(count) = scratch.tally.publishes.get_mut(usize::from(publish.qos.value())) {
-                    *count += 1;
-                }
-                return Ok(Next::Done);
-            }
-            Offer::Busy(receipt) => {
-                withdraw(receipt);
-                Duration::ZERO
-            }
-            Offer::Refused(receipt, refusal) => {
-                withdraw(receipt);
-                if publish.qos == QoS::AtMostOnce {
-                    self.core().metrics.dropped(refusal_name(refusal));
-                    return Ok(Next::Done);
-                }
-                // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
-                if version == Version::V5 || refusal != Refusal::QuotaExceeded {
-                    inbox.refused(publish.qos, publish.id, refusal, version);
-                    return Ok(Next::Done);
-                }
-                REFUSED_PAUSE
-            }
-        };
-        Ok(Next::Later(Box::new(self.wait_for_room(pause))))
-    }
-
-    fn wait_for_room(&self, pause: Duration) -> Hold {
-        let inlet = std::sync::Arc::clone(&self.hub.inlet);
-        let room = async move {
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-            inlet.room().await;
-        };
-        Hold::Room(Box::pin(room), self.core().clock.steady())
-    }
-
-    fn handle_request(
-        &self,
-        session: &mut Session,
-        frame: Frame<'_>,
-        out: &mut BytesMut,
-    ) -> Result<Next, Violation> {
-        let config = &self.core().config;
-        match read_request(session.terms.version, frame)? {
-            Request::Acknowledge(ack, id, code) => {
-                let mut answers = session.answers(out);
-                session.acknowledged(ack, (id, code), &mut answers)?;
-                session.send_queued(&mut answers);
-            }
-            Request::Ping => session.answers(out).pong(),
-            Request::Subscribe(subscribe) => {
-                let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
-                let codes = spoken(session.terms.version, codes);
-                self.line.set_hears(hears(session));
-                too_large(session.answers(out).suback(subscribe.packet_id.get(), &codes))?;
-            }
-            Request::Unsubscribe(unsubscribe) => {
-                let codes = session.unsubscribe(&unsubscribe);
-                self.line.set_hears(hears(session));
-                too_large(session.answers(out).unsuback(unsubscribe.packet_id.get(), &codes))?;
-            }
-            Request::Disconnect(disconnect) => {
-                session.farewell(&disconnect, seconds(config.session_expiry_max))?;
-                return Ok(Next::Farewell);
-            }
-            Request::Auth => {
-                return Err(Violation::new(
-                    DisconnectReasonCode::BadAuthenticationMethod,
-                    "enhanced authentication is not offered",
-                ));
-            }
-            Request::Connect => return Err(Violation::protocol("a second CONNECT")),
-        }
-        Ok(Next::Done)
-    }
-
     /// Takes settled receipts and messages to send.
     pub(crate) fn hear_outcomes(&mut self, news: &mut News, scratch: &mut Scratch) {
         let Some(session) = &mut self.session else {
@@ -338,7 +230,7 @@ impl<I: Inlet> Connection<I> {
     }
 
     /// Sends the acknowledgements whose turn has come.
-    fn release(&mut self, scratch: &mut Scratch) {
+    pub(crate) fn release(&mut self, scratch: &mut Scratch) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -354,98 +246,113 @@ impl<I: Inlet> Connection<I> {
             Err(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),
         }
     }
-
-    /// The client broke the protocol.
-    fn violate(&mut self, violation: Violation, scratch: &mut Scratch) {
-        let version = self.session.as_ref().map_or(Version::V5, |s| s.terms.version);
-        self.core().metrics.violated(version);
-        tracing::debug!(
-            reason = ?violation.reason,
-            what = violation.what,
-            identity = self.session.as_ref().and_then(|s| s.identity.as_ref()).map(tracing::field::display),
-            "client broke the protocol"
-        );
-        self.release(scratch);
-        self.dismiss(violation.reason, Some(violation.what), scratch);
-    }
-
-    /// Ends the connection with a last word.
-    pub(crate) fn dismiss(
-        &mut self,
-        reason: DisconnectReasonCode,
-        what: Option<&'static str>,
-        scratch: &mut Scratch,
-    ) {
-        if self.stage == Stage::Open
-            && let Some(session) = &self.session
-        {
-            let what = what.filter(|_| session.terms.reasons);
-            let mut answers = session.answers(&mut scratch.out);
-            // The connection ends with or without the word.
-            answers.disconnect(reason.into(), what).unwrap_or_default();
-        }
-        self.depart(Ending::Broker(reason));
-    }
-
-    /// The connection's session goes where it belongs. Once; what is still to be sent leaves afterwards.
-    pub(crate) fn depart(&mut self, ending: Ending) {
-        if !matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open) {
-            return;
-        }
-        self.stage = Stage::Leaving;
-        self.core().metrics.ended(ending);
-        self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
-        self.line.arriving(None);
-        self.hold = None;
-        let claiming = self.connack.take().is_some();
-        if let Some(session) = self.session.take() {
-            self.leave(*session, claiming);
-        }
-        self.intake = None;
-    }
-
-    fn leave(&self, mut session: Session, claiming: bool) {
-        let core = self.core();
-        let now = core.pulse.now();
-        let key = Key::new(session.identity.as_ref(), &session.client_id);
-        let expires = now.plus(Ticks::from_seconds(session.expiry_s));
-        let will = session.will.take().filter(|_| !claiming);
-        let waits = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;
-        let (delayed, due) = match will {
-            Some(will) if waits(&will) => (Some(will), None),
-            due => (None, due),
-        };
-        let leaving = if session.expiry_s == 0 {
-            Leaving::Ends
-        } else if claiming {
-            Leaving::Unclaimed(expires)
-        } else {
-            session.kept.interrupt();
-            Leaving::Stays(Box::new(Absence {
-                kept: Box::new(session.kept),
-                expires,
-                will: delayed.map(|will| (now.plus(Ticks::from_seconds(will.delay_s)), will)),
-                line: std::sync::Arc::clone(&self.line),
-            }))
-        };
-        let orphaned = match core.registry.leave(&key, &self.line, leaving) {
-            Left::Done(will) => will,
-            Left::NoRoom(will) => {
-                core.metrics.away_lost.increment(1);
-                will
-            }
-        };
-        for will in due.into_iter().chain(orphaned) {
-            self.hub.publish_will(will);
-        }
-    }
 }
 
-/// What follows from a packet.
-enum Next {
-    Done,
-    Later(Box<Hold>),
-    Farewell,
+fn handle_publish<I: Inlet>(
+    hub: &Hub<I>,
+    line: &Arc<Line>,
+    session: &mut Session,
+    (frame, scratch): (Frame<'_>, &mut Scratch),
+) -> Result<Handled, Violation> {
+    let version = session.terms.version;
+    let publish = Publish::read(version, frame)?;
+    let topic = session.resolve(&publish)?;
+    match session.admit(&publish)? {
+        Admission::Offer => {}
+        Admission::Repeated => {
+            session.kept.inbox.repeated(publish.id);
+            return Ok(Handled::Done);
+        }
+        Admission::Wait => return Ok(Handled::Later(Box::new(Hold::Acknowledgements))),
+    }
+    let inbox = &mut session.kept.inbox;
+    let receipt = (publish.qos != QoS::AtMostOnce)
+        .then(|| Receipt::new(line, inbox.next_turn()));
+    let inbound = Inbound {
+        identity: session.identity.as_ref(),
+        topic: topic.as_str(),
+        payload: publish.payload,
+        payload_format_utf8: publish.payload_utf8,
+        user_properties: &publish.user_properties,
+    };
+    let pause = match hub.inlet.offer(inbound, receipt) {
+        Offer::Owed => {
+            inbox.taken(publish.qos, publish.id);
+            if let Some(count) = scratch.tally.publishes.get_mut(usize::from(publish.qos.value())) {
+                *count += 1;
+            }
+            return Ok(Handled::Done);
+        }
+        Offer::Busy(receipt) => {
+            withdraw(receipt);
+            Duration::ZERO
+        }
+        Offer::Refused(receipt, refusal) => {
+            withdraw(receipt);
+            if publish.qos == QoS::AtMostOnce {
+                hub.core.metrics.dropped(refusal_name(refusal));
+                return Ok(Handled::Done);
+            }
+            // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
+            if version == Version::V5 || refusal != Refusal::QuotaExceeded {
+                inbox.refused(publish.qos, publish.id, refusal, version);
+                return Ok(Handled::Done);
+            }
+            REFUSED_PAUSE
+        }
+    };
+    Ok(Handled::Later(Box::new(wait_for_room(hub, pause))))
+}
+
+fn wait_for_room<I: Inlet>(hub: &Hub<I>, pause: Duration) -> Hold {
+    let inlet = Arc::clone(&hub.inlet);
+    let room = async move {
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        inlet.room().await;
+    };
+    Hold::Room(Box::pin(room), hub.core.clock.steady())
+}
+
+fn handle_request(
+    core: &Core,
+    line: &Line,
+    session: &mut Session,
+    (frame, out): (Frame<'_>, &mut BytesMut),
+) -> Result<Handled, Violation> {
+    let config = &core.config;
+    match read_request(session.terms.version, frame)? {
+        Request::Acknowledge(ack, id, code) => {
+            let mut answers = session.answers(out);
+            session.acknowledged(ack, (id, code), &mut answers)?;
+            session.send_queued(&mut answers);
+        }
+        Request::Ping => session.answers(out).pong(),
+        Request::Subscribe(subscribe) => {
+            let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
+            let codes = spoken(session.terms.version, codes);
+            line.set_hears(hears(session));
+            too_large(session.answers(out).suback(subscribe.packet_id.get(), &codes))?;
+        }
+        Request::Unsubscribe(unsubscribe) => {
+            let codes = session.unsubscribe(&unsubscribe);
+            line.set_hears(hears(session));
+            too_large(session.answers(out).unsuback(unsubscribe.packet_id.get(), &codes))?;
+        }
+        Request::Disconnect(disconnect) => {
+            session.farewell(&disconnect, seconds(config.session_expiry_max))?;
+            return Ok(Handled::Farewell);
+        }
+        Request::Auth => {
+            return Err(Violation::new(
+                DisconnectReasonCode::BadAuthenticationMethod,
+                "enhanced authentication is not offered",
+            ));
+        }
+        Request::Connect => return Err(Violation::protocol("a second CONNECT")),
+    }
+    Ok(Handled::Done)
 }
 
 const fn hears(session: &Session) -> Subscribed {

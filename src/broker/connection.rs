@@ -14,7 +14,6 @@
 //! bytes would reset the connection and take the last word with it.
 
 use std::{
-    cell::RefCell,
     future::Future,
     net::IpAddr,
     pin::Pin,
@@ -23,7 +22,6 @@ use std::{
     time::Instant,
 };
 
-use bytes::BytesMut;
 use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -35,46 +33,20 @@ use super::{
     gate::Entry,
     hub::{Core, Hub},
     inlet::Inlet,
-    line::{Line, News, Signals},
+    line::{Line, Signals},
     lines::Slot,
     metrics::Ending,
     pulse::Ticks,
+    scratch::{Scratch, with_scratch},
     session::Session,
 };
 
-/// What one read takes at most.
-const READ_BYTES: usize = 64 * 1024;
 /// Bytes that may wait for a slow reader before its own packets are left unread.
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// Reads in one turn, so that a flood on one socket does not starve the others of the worker.
 const ROUNDS_MAX: usize = 8;
 /// How long the broker waits for the client to close after its last word.
 const LINGER: Ticks = Ticks(8);
-
-/// A worker's buffers, lent to whichever connection runs.
-pub(crate) struct Scratch {
-    read: Box<[u8]>,
-    pub(crate) out: BytesMut,
-    news: News,
-    pub(crate) tally: Tally,
-}
-
-/// Counts of one turn.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) publishes: [u32; 3],
-    received_bytes: u64,
-    sent_bytes: u64,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        read: vec![0; READ_BYTES].into_boxed_slice(),
-        out: BytesMut::with_capacity(READ_BYTES),
-        news: News::default(),
-        tally: Tally::default(),
-    });
-}
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,7 +260,7 @@ impl<I: Inlet> Connection<I> {
         if !self.may_read() {
             return false;
         }
-        let mut bytes = std::mem::take(&mut scratch.read);
+        let mut bytes = scratch.lend_read();
         let mut buffer = ReadBuf::new(&mut bytes);
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
         let progress = match polled {
@@ -382,15 +354,9 @@ impl<I: Inlet> Connection<I> {
         } else {
             self.unsent.drain(..sent.min(self.unsent.len()));
         }
-        self.note_leaving(sent, fresh);
-    }
-
-    fn note_leaving(&mut self, sent: usize, fresh: bool) {
         if self.unsent.is_empty() {
             self.unsent = Vec::new();
-            if !fresh {
-                self.line.leaving(None);
-            }
+            self.line.leaving(None);
         } else if sent > 0 || fresh {
             self.line.leaving(Some(self.core().pulse.now()));
         }
@@ -405,21 +371,6 @@ impl<I: Inlet> Connection<I> {
             Poll::Ready(Err(_)) | Poll::Pending => self.stage = Stage::Done,
         }
     }
-
-    fn settle_accounts(&self, tally: &mut Tally) {
-        let metrics = &self.core().metrics;
-        for (counter, count) in metrics.publishes.iter().zip(&mut tally.publishes) {
-            if *count > 0 {
-                counter.increment(u64::from(std::mem::take(count)));
-            }
-        }
-        if tally.received_bytes > 0 {
-            metrics.received_bytes.increment(std::mem::take(&mut tally.received_bytes));
-        }
-        if tally.sent_bytes > 0 {
-            metrics.sent_bytes.increment(std::mem::take(&mut tally.sent_bytes));
-        }
-    }
 }
 
 impl<I: Inlet> Future for Connection<I> {
@@ -427,27 +378,11 @@ impl<I: Inlet> Future for Connection<I> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let connection = self.get_mut();
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.make_ready();
+        with_scratch(|scratch| {
             let polled = connection.turn(cx, scratch);
-            connection.settle_accounts(&mut scratch.tally);
+            connection.core().metrics.tallied(&mut scratch.tally);
             polled
         })
-    }
-}
-
-impl Scratch {
-    /// Starts clean, also after a connection that panicked with the buffers in its hands.
-    fn make_ready(&mut self) {
-        if self.read.is_empty() {
-            self.read = vec![0; READ_BYTES].into_boxed_slice();
-        }
-        self.out.clear();
-        if self.out.capacity() == 0 || self.out.capacity() > 16 * READ_BYTES {
-            self.out = BytesMut::with_capacity(READ_BYTES);
-        }
-        self.news.mail.clear();
-        self.news.settled.clear();
     }
 }
 
@@ -455,6 +390,11 @@ impl<I: Inlet> Drop for Connection<I> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.core().metrics.panics.increment(1);
+            // Whatever state the session is in, nobody goes on with it; and nothing that may panic runs now.
+            if let Some(session) = &mut self.session {
+                session.expiry_s = 0;
+                session.will = None;
+            }
         }
         self.depart(Ending::Failed);
         self.line.hang_up();

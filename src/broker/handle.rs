@@ -25,6 +25,7 @@ pub struct Handle {
 /// How carefully a message is delivered to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[expect(clippy::enum_variant_names, reason = "MQTT's own names")]
 pub enum MessageQos {
     /// At most once; not kept for a client that is away.
     AtMostOnce = 0,

@@ -4,7 +4,7 @@
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use rmqtt_codec::v5::{ConnectAckReason, DisconnectReasonCode};
 
-use super::{session::Released, wire::Version};
+use super::{scratch::Tally, session::Released, wire::Version};
 use crate::telemetry::{Kind, Metric};
 
 const CONNECTIONS: &str = "sensegate_mqtt_connections";
@@ -103,9 +103,9 @@ impl Ending {
 /// Handles to every metric, fetched once.
 pub(crate) struct BrokerMetrics {
     pub(crate) connections: Gauge,
-    pub(crate) publishes: [Counter; 3],
-    pub(crate) received_bytes: Counter,
-    pub(crate) sent_bytes: Counter,
+    publishes: [Counter; 3],
+    received_bytes: Counter,
+    sent_bytes: Counter,
     pub(crate) backpressure: Histogram,
     pub(crate) accept_errors: Counter,
     pub(crate) auth_failures: Counter,
@@ -183,6 +183,20 @@ impl BrokerMetrics {
 
     pub(crate) fn will(&self, outcome: &'static str) {
         counter!(WILLS, "outcome" => outcome).increment(1);
+    }
+
+    pub(crate) fn tallied(&self, tally: &mut Tally) {
+        for (counter, count) in self.publishes.iter().zip(&mut tally.publishes) {
+            if *count > 0 {
+                counter.increment(u64::from(std::mem::take(count)));
+            }
+        }
+        if tally.received_bytes > 0 {
+            self.received_bytes.increment(std::mem::take(&mut tally.received_bytes));
+        }
+        if tally.sent_bytes > 0 {
+            self.sent_bytes.increment(std::mem::take(&mut tally.sent_bytes));
+        }
     }
 
     pub(crate) fn released(&self, released: Released) {

@@ -18,6 +18,8 @@ mod listener;
 mod gate;
 mod connection;
 mod conduct;
+mod farewell;
+mod scratch;
 mod session;
 mod wire;
 mod line;

@@ -85,6 +85,21 @@ struct Client {
     place: Place,
 }
 
+impl Client {
+    /// Whether it is away and its session has expired; a will that is due goes to `due`.
+    fn expire(&mut self, now: Tick, due: &mut impl Extend<Box<Will>>) -> bool {
+        let Place::Away(absence) = &mut self.place else {
+            return false;
+        };
+        let expired = absence.expires.since(now).0 == 0;
+        let will_due = |at: Tick| expired || at.since(now).0 == 0;
+        if absence.will.as_ref().is_some_and(|(at, _)| will_due(*at)) {
+            due.extend(absence.will.take().map(|(_, will)| will));
+        }
+        expired
+    }
+}
+
 type Shard = HashMap<Subject, Vec<Client>, RandomState>;
 
 /// All sessions.
@@ -311,7 +326,7 @@ impl Registry {
     }
 
     /// Ends the expired sessions of one shard and collects the wills that are due.
-    pub(crate) fn expire(&self, turn: usize, now: Tick, due: &mut Vec<Box<Will>>) {
+    pub(crate) fn expire(&self, turn: usize, now: Tick, due: &mut impl Extend<Box<Will>>) {
         let Some(shard) = self.shards.get(turn % self.shards.len()) else {
             return;
         };
@@ -320,17 +335,10 @@ impl Registry {
         }
         let mut ended = 0;
         locked(shard).retain(|_, clients| {
-            clients.retain_mut(|client| match &mut client.place {
-                Place::Away(absence) => {
-                    let expired = absence.expires.since(now).0 == 0;
-                    let will_due = |at: &Tick| expired || at.since(now).0 == 0;
-                    if absence.will.as_ref().is_some_and(|(at, _)| will_due(at)) {
-                        due.extend(absence.will.take().map(|(_, will)| will));
-                    }
-                    ended += usize::from(expired);
-                    !expired
-                }
-                Place::Here(_) | Place::Coming { .. } => true,
+            clients.retain_mut(|client| {
+                let expired = client.expire(now, due);
+                ended += usize::from(expired);
+                !expired
             });
             !clients.is_empty()
         });

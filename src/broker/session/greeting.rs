@@ -9,7 +9,8 @@ use super::{Kept, Session, Will};
 use crate::{
     broker::{
         auth::{Authentication, Credentials, Denied, Principal},
-        wire::Version,
+        registry::Clean,
+        wire::{Reasons, Version},
     },
     config::MqttConfig,
     domain::Identity,
@@ -24,7 +25,7 @@ pub(crate) struct Terms {
     /// The protocol's version.
     pub(crate) version: Version,
     /// Whether the client wants reason strings.
-    pub(crate) reasons: bool,
+    pub(crate) reasons: Reasons,
     /// Largest packet the client takes, bytes.
     pub(crate) packet_bytes_max: u32,
     /// Most `QoS` 1 and 2 messages in flight to the client.
@@ -45,7 +46,7 @@ pub(crate) struct Agreement {
     /// The answer; session present is not yet known.
     pub(crate) connack: Box<ConnectAck>,
     /// Whether an older session ends here.
-    pub(crate) clean: bool,
+    pub(crate) clean: Clean,
 }
 
 /// Decides on a CONNECT; `fresh` names a client that brings no identifier.
@@ -67,7 +68,11 @@ pub(crate) fn agree(
     let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
     let terms = Terms {
         version,
-        reasons: connect.request_problem_info,
+        reasons: if connect.request_problem_info {
+            Reasons::Wanted
+        } else {
+            Reasons::Unwanted
+        },
         packet_bytes_max: connect.max_packet_size.map_or(u32::MAX, Into::into),
         receive_max: connect.receive_max.map_or(u16::MAX, Into::into),
         receive_max_ours: config.receive_max.max(1),
@@ -100,7 +105,7 @@ pub(crate) fn agree(
     Ok(Agreement {
         session: Box::new(session),
         connack: Box::new(connack),
-        clean: connect.clean_start,
+        clean: if connect.clean_start { Clean::Yes } else { Clean::No },
     })
 }
 

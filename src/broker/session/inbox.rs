@@ -56,9 +56,29 @@ enum Answer {
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     id: u16,
-    qos2: bool,
+    ack: Ack,
+    /// Its connection is gone: the answer is not sent.
     mute: bool,
     answer: Answer,
+}
+
+impl Owed {
+    fn is_qos2(&self) -> bool {
+        self.ack == Ack::Pubrec
+    }
+
+    /// The answer once its turn has come, `None` while it is not known.
+    fn due(&self) -> Option<Result<(u8, Option<&'static str>), Violation>> {
+        match self.answer {
+            Answer::Waits | Answer::Follows => None,
+            Answer::Code(code, reason) => Some(Ok((code, reason))),
+            Answer::Unspeakable if self.mute => Some(Ok((0x80, None))),
+            Answer::Unspeakable => Some(Err(Violation::new(
+                DisconnectReasonCode::QuotaExceeded,
+                "a publish was not taken, which MQTT 3.1.1 cannot say",
+            ))),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,17 +150,20 @@ impl Inbox {
     }
 
     fn begin(&mut self, qos: QoS, id: u16, answer: Answer) {
-        let qos2 = qos == QoS::ExactlyOnce;
-        if qos == QoS::AtMostOnce {
-            return;
-        }
-        if qos2 && let Err(at) = self.find(id) {
+        let ack = match qos {
+            QoS::AtMostOnce => return,
+            QoS::AtLeastOnce => Ack::Puback,
+            QoS::ExactlyOnce => Ack::Pubrec,
+        };
+        if ack == Ack::Pubrec
+            && let Err(at) = self.find(id)
+        {
             self.held.insert(at, (id, Held::Pending));
         }
         self.in_flight = self.in_flight.saturating_add(1);
         self.owed.push_back(Owed {
             id,
-            qos2,
+            ack,
             mute: false,
             answer,
         });
@@ -155,7 +178,7 @@ impl Inbox {
         };
         self.owed.push_back(Owed {
             id,
-            qos2: true,
+            ack: Ack::Pubrec,
             mute: false,
             answer,
         });
@@ -174,32 +197,28 @@ impl Inbox {
     /// Writes every acknowledgement whose turn has come; returns how many of each kind.
     pub(crate) fn release(&mut self, answers: &mut Answers<'_>) -> Result<Released, Violation> {
         let mut released = Released::default();
-        while let Some(&owed) = self.owed.front() {
-            let (code, reason) = match owed.answer {
-                Answer::Waits | Answer::Follows => break,
-                Answer::Code(code, reason) => (code, reason),
-                Answer::Unspeakable if owed.mute => (0x80, None),
-                Answer::Unspeakable => {
-                    return Err(Violation::new(
-                        DisconnectReasonCode::QuotaExceeded,
-                        "a publish was not taken, which MQTT 3.1.1 cannot say",
-                    ));
-                }
-            };
-            self.owed.pop_front();
-            self.first = self.first.wrapping_add(1);
-            if owed.qos2 {
+        while let Some(&owed) = self.owed.front()
+            && let Some(due) = owed.due()
+        {
+            let (code, reason) = due?;
+            self.pop();
+            if owed.is_qos2() {
                 self.conclude(owed, code, reason);
             } else {
                 self.in_flight = self.in_flight.saturating_sub(1);
             }
             if !owed.mute {
                 released.count(code);
-                let ack = if owed.qos2 { Ack::Pubrec } else { Ack::Puback };
-                super::too_large(answers.ack(ack, owed.id, code, reason))?;
+                super::too_large(answers.ack(owed.ack, owed.id, code, reason))?;
             }
         }
         Ok(released)
+    }
+
+    fn pop(&mut self) -> Option<Owed> {
+        let owed = self.owed.pop_front()?;
+        self.first = self.first.wrapping_add(1);
+        Some(owed)
     }
 
     /// A `QoS` 2 publish is answered: its identifier is received or free, and its repetitions share the answer.
@@ -237,28 +256,25 @@ impl Inbox {
     /// The connection is gone.
     pub(crate) fn interrupt(&mut self) {
         self.in_flight = 0;
-        let undecided = |owed: &Owed| owed.qos2 && owed.answer == Answer::Waits;
-        if !self.owed.iter().any(undecided) {
-            // Identifiers whose answer was due but could not be written yet.
-            while let Some(owed) = self.owed.pop_front() {
-                self.first = self.first.wrapping_add(1);
-                if let (true, Answer::Code(code, reason)) = (owed.qos2, owed.answer) {
-                    self.conclude(owed, code, reason);
-                } else if owed.qos2 && owed.answer == Answer::Unspeakable {
-                    self.conclude(owed, 0x80, None);
-                }
-            }
-            self.owed.shrink_to_fit();
-            return;
-        }
         for owed in &mut self.owed {
             owed.mute = true;
-            if !owed.qos2 || owed.answer == Answer::Follows {
+            if !owed.is_qos2() || owed.answer == Answer::Follows {
                 // Nobody waits for it any more.
+                owed.ack = Ack::Puback;
                 owed.answer = Answer::Code(0, None);
-                owed.qos2 = false;
             }
         }
+        let undecided = |owed: &Owed| owed.answer == Answer::Waits;
+        if self.owed.iter().any(undecided) {
+            return;
+        }
+        // Only answers that could not be written any more: their identifiers still learn of them.
+        while let Some(owed) = self.pop() {
+            if let (true, Some(Ok((code, reason)))) = (owed.is_qos2(), owed.due()) {
+                self.conclude(owed, code, reason);
+            }
+        }
+        self.owed.shrink_to_fit();
     }
 
     /// Whether outcomes are still expected that a successor must learn of.

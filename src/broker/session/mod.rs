@@ -125,6 +125,7 @@ impl Session {
             out,
             version: self.terms.version,
             bytes_max: self.terms.packet_bytes_max,
+            reasons: self.terms.reasons,
         }
     }
 

@@ -75,7 +75,8 @@ impl Script {
 
 impl Inlet for Script {
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
-        match *self.mode.lock().unwrap() {
+        let mode = *self.mode.lock().unwrap();
+        match mode {
             Mode::Busy => {
                 self.busy.notify_one();
                 Offer::Busy(receipt)
@@ -111,7 +112,6 @@ impl Inlet for Script {
 
 #[derive(Debug)]
 struct TestClock {
-    start: Instant,
     ahead_ms: AtomicU64,
 }
 
@@ -121,7 +121,7 @@ impl Clock for TestClock {
     }
 
     fn steady(&self) -> Instant {
-        self.start + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
+        Instant::now() + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -178,7 +178,6 @@ impl Rig {
             seen: sender,
         });
         let clock = Arc::new(TestClock {
-            start: Instant::now(),
             ahead_ms: AtomicU64::new(0),
         });
         let mut tasks = TaskSet::new();
@@ -205,7 +204,7 @@ impl Rig {
     }
 
     async fn stop(self) {
-        self.handle.disconnect_all(PATIENCE).await;
+        self.handle.disconnect_all(Duration::ZERO).await;
         self.tasks.stop(PATIENCE).await.unwrap();
     }
 }

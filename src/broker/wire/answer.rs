@@ -58,12 +58,27 @@ pub(crate) struct Answers<'a> {
     pub(crate) version: Version,
     /// The client's maximum packet size, bytes.
     pub(crate) bytes_max: u32,
+    /// Whether the client wants reason strings.
+    pub(crate) reasons: Reasons,
+}
+
+/// Whether a client wants reason strings (MQTT 5 request problem information).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reasons {
+    /// It takes them.
+    Wanted,
+    /// It does not.
+    Unwanted,
 }
 
 impl Answers<'_> {
     fn fits(&self, remaining: usize) -> bool {
         let total = remaining + 1 + variable_length(remaining);
         remaining < 1 << 28 && u32::try_from(total).is_ok_and(|total| total <= self.bytes_max)
+    }
+
+    fn may_reason(&self, fixed: usize, text: &str) -> bool {
+        self.reasons == Reasons::Wanted && self.fits(reasoned(fixed, text))
     }
 
     fn begin(&mut self, first: u8, remaining: usize) -> Result<(), TooLarge> {
@@ -90,7 +105,7 @@ impl Answers<'_> {
             self.out.put_u16(id);
             return Ok(());
         }
-        let reason = reason.filter(|text| self.fits(reasoned(3, text)));
+        let reason = reason.filter(|text| self.may_reason(3, text));
         self.begin(first, reason.map_or(3, |text| reasoned(3, text)))?;
         self.out.put_u16(id);
         self.out.put_u8(code);
@@ -160,7 +175,7 @@ impl Answers<'_> {
         if self.version == Version::V3 {
             return Ok(());
         }
-        let reason = reason.filter(|text| self.fits(reasoned(1, text)));
+        let reason = reason.filter(|text| self.may_reason(1, text));
         self.begin(0xe0, reason.map_or(1, |text| reasoned(1, text)))?;
         self.out.put_u8(code);
         self.put_reason(reason);

@@ -10,7 +10,7 @@ mod frame;
 mod publish;
 mod request;
 
-pub(crate) use answer::{Ack, Answers, PublishHead, TooLarge};
+pub(crate) use answer::{Ack, Answers, PublishHead, Reasons, TooLarge};
 pub(crate) use frame::{Frame, Reader, frame};
 pub(crate) use publish::Publish;
 pub(crate) use request::{Greeting, Request, read_greeting, read_request};

@@ -9,6 +9,7 @@ use super::{Frame, Reader, TOPIC_BYTES_MAX, USER_PROPERTIES_MAX, Version, Violat
 
 /// A publish, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the packet's own flags")]
 pub(crate) struct Publish<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -69,13 +70,14 @@ impl<'a> Publish<'a> {
         let mut seen = 0_u64;
         while !reader.is_empty() {
             let property = reader.u8()?;
-            if property != USER {
-                let bit = 1_u64.checked_shl(u32::from(property)).unwrap_or(0);
-                if seen & bit != 0 {
-                    return Err(Violation::protocol("a property stands twice"));
-                }
-                seen |= bit;
+            let bit = match property {
+                USER => 0,
+                _ => 1_u64.checked_shl(u32::from(property)).unwrap_or(0),
+            };
+            if seen & bit != 0 {
+                return Err(Violation::protocol("a property stands twice"));
             }
+            seen |= bit;
             self.read_property(property, &mut reader)?;
         }
         if self.topic.is_empty() && self.alias.is_none() {

@@ -104,7 +104,9 @@ fn read_connect(
     let clean = flags & CLEAN_START != 0;
     let connect = match version {
         Version::V3 => match v3::Codec::new(0).decode(&mut bytes).map_err(violation)? {
-            Some((v3::Packet::Connect(connect), _)) => lift_connect(*connect, clean),
+            Some((v3::Packet::Connect(connect), _)) => {
+                lift_connect(v3::Connect { clean_session: clean, ..*connect })
+            }
             _ => return Err(Violation::malformed("CONNECT")),
         },
         Version::V5 => match v5::Codec::new(0, 0).decode(&mut bytes).map_err(violation)? {
@@ -191,7 +193,7 @@ fn check_pairs(pairs: &[(ByteString, ByteString)]) -> Result<(), Violation> {
     Ok(())
 }
 
-fn lift_connect(connect: v3::Connect, clean: bool) -> v5::Connect {
+fn lift_connect(connect: v3::Connect) -> v5::Connect {
     let will = |will: v3::LastWill| v5::LastWill {
         qos: will.qos,
         retain: will.retain,
@@ -206,9 +208,9 @@ fn lift_connect(connect: v3::Connect, clean: bool) -> v5::Connect {
         response_topic: None,
     };
     v5::Connect {
-        clean_start: clean,
+        clean_start: connect.clean_session,
         keep_alive: connect.keep_alive,
-        session_expiry_interval_secs: if clean { 0 } else { u32::MAX },
+        session_expiry_interval_secs: if connect.clean_session { 0 } else { u32::MAX },
         last_will: connect.last_will.map(will),
         client_id: connect.client_id,
         username: connect.username,

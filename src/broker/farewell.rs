@@ -1,0 +1,112 @@
+//! How a connection ends: the last word, and where its session and its will go.
+
+use std::sync::Arc;
+
+use rmqtt_codec::v5::DisconnectReasonCode;
+
+use super::{
+    connection::{Connection, Stage},
+    inlet::Inlet,
+    metrics::Ending,
+    pulse::Ticks,
+    registry::{Absence, Key, Leaving, Left},
+    scratch::Scratch,
+    session::{Session, Will},
+    wire::{Version, Violation},
+};
+
+/// Whether a connection has its session or waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Settled,
+    Waiting,
+}
+
+impl<I: Inlet> Connection<I> {
+    /// The client broke the protocol.
+    pub(crate) fn violate(&mut self, violation: Violation, scratch: &mut Scratch) {
+        let version = self.session.as_ref().map_or(Version::V5, |s| s.terms.version);
+        self.core().metrics.violated(version);
+        tracing::debug!(
+            reason = ?violation.reason,
+            what = violation.what,
+            identity = self.session.as_ref().and_then(|s| s.identity.as_ref()).map(tracing::field::display),
+            "client broke the protocol"
+        );
+        self.release(scratch);
+        self.dismiss(violation.reason, Some(violation.what), scratch);
+    }
+
+    /// Ends the connection with a last word.
+    pub(crate) fn dismiss(
+        &mut self,
+        reason: DisconnectReasonCode,
+        what: Option<&'static str>,
+        scratch: &mut Scratch,
+    ) {
+        if self.stage == Stage::Open
+            && let Some(session) = &self.session
+        {
+            let mut answers = session.answers(&mut scratch.out);
+            // The connection ends with or without the word.
+            answers.disconnect(reason.into(), what).unwrap_or_default();
+        }
+        self.depart(Ending::Broker(reason));
+    }
+
+    /// The connection's session goes where it belongs. Once; what is still to be sent leaves afterwards.
+    pub(crate) fn depart(&mut self, ending: Ending) {
+        if !matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open) {
+            return;
+        }
+        self.stage = Stage::Leaving;
+        self.core().metrics.ended(ending);
+        self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+        self.line.arriving(None);
+        self.hold = None;
+        let claim = match self.connack.take() {
+            Some(_) => Claim::Waiting,
+            None => Claim::Settled,
+        };
+        if let Some(session) = self.session.take() {
+            self.leave(*session, claim);
+        }
+        self.intake = None;
+    }
+
+    fn leave(&self, mut session: Session, claim: Claim) {
+        let core = self.core();
+        let now = core.pulse.now();
+        let key = Key::new(session.identity.as_ref(), &session.client_id);
+        let expires = now.plus(Ticks::from_seconds(session.expiry_s));
+        let will = session.will.take().filter(|_| claim == Claim::Settled);
+        let waits = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;
+        let (delayed, due) = match will {
+            Some(will) if waits(&will) => (Some(will), None),
+            due => (None, due),
+        };
+        let leaving = if session.expiry_s == 0 {
+            Leaving::Ends
+        } else if claim == Claim::Waiting {
+            Leaving::Unclaimed(expires)
+        } else {
+            session.kept.interrupt();
+            Leaving::Stays(Box::new(Absence {
+                kept: Box::new(session.kept),
+                expires,
+                will: delayed.map(|will| (now.plus(Ticks::from_seconds(will.delay_s)), will)),
+                line: Arc::clone(&self.line),
+            }))
+        };
+        let orphaned = match core.registry.leave(&key, &self.line, leaving) {
+            Left::Done(will) => will,
+            Left::NoRoom(will) => {
+                core.metrics.away_lost.increment(1);
+                will
+            }
+        };
+        for will in due.into_iter().chain(orphaned) {
+            self.hub.publish_will(will);
+        }
+    }
+}
