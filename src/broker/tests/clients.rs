@@ -12,9 +12,16 @@ async fn a_3_1_1_library_publishes_at_every_qos_and_hears_its_messages() {
     let mut options = library::MqttOptions::new("lib3", "127.0.0.1", rig.address.port());
     options.set_credentials(DEVICE, token());
     let (client, mut events) = library::AsyncClient::new(options, 10);
-    client.subscribe(DOWN, library::QoS::AtLeastOnce).await.unwrap();
+    client
+        .subscribe(DOWN, library::QoS::AtLeastOnce)
+        .await
+        .unwrap();
     use library::QoS as Quality;
-    for quality in [Quality::AtMostOnce, Quality::AtLeastOnce, Quality::ExactlyOnce] {
+    for quality in [
+        Quality::AtMostOnce,
+        Quality::AtLeastOnce,
+        Quality::ExactlyOnce,
+    ] {
         client.publish(UP, quality, false, "{}").await.unwrap();
     }
     let (mut acknowledged, mut completed, mut heard) = (false, false, false);
@@ -46,7 +53,11 @@ async fn an_mqtt_5_library_publishes_at_every_qos_and_hears_its_messages() {
     options.set_credentials(DEVICE, token());
     let (client, mut events) = library5::AsyncClient::new(options, 10);
     client.subscribe(DOWN, Quality::AtLeastOnce).await.unwrap();
-    for quality in [Quality::AtMostOnce, Quality::AtLeastOnce, Quality::ExactlyOnce] {
+    for quality in [
+        Quality::AtMostOnce,
+        Quality::AtLeastOnce,
+        Quality::ExactlyOnce,
+    ] {
         client.publish(UP, quality, false, "{}").await.unwrap();
     }
     let (mut acknowledged, mut completed, mut heard) = (false, false, false);
