@@ -16,7 +16,7 @@ use super::{
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
     key::Key,
-    line::{Inherited, Line, News, Subscribed},
+    line::{Inherited, Line, News},
     metrics::Ending,
     pulse::Ticks,
     registry::{Absence, Joined, adopt_outcomes},
@@ -204,7 +204,7 @@ impl<I: Inlet> Connection<I> {
         if let Some(kept) = kept {
             session.kept = *kept;
         }
-        self.line.set_hears(hears(session));
+        self.line.set_hears(session.hears());
         let mut answers = session.answers(&mut scratch.out);
         let written = answers.connack(connack);
         if written.is_ok() {
@@ -358,7 +358,7 @@ fn handle_request(
         Request::Ping => session.answers(out).pong(),
         Request::Subscribe(subscribe) => {
             let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
-            line.set_hears(hears(session));
+            line.set_hears(session.hears());
             too_large(
                 session
                     .answers(out)
@@ -367,7 +367,7 @@ fn handle_request(
         }
         Request::Unsubscribe(unsubscribe) => {
             let codes = session.unsubscribe(&unsubscribe);
-            line.set_hears(hears(session));
+            line.set_hears(session.hears());
             too_large(
                 session
                     .answers(out)
@@ -387,14 +387,6 @@ fn handle_request(
         Request::Connect => return Err(Violation::protocol("a second CONNECT")),
     }
     Ok(Handled::Done)
-}
-
-const fn hears(session: &Session) -> Subscribed {
-    if session.kept.down.is_some() {
-        Subscribed::Yes
-    } else {
-        Subscribed::No
-    }
 }
 
 fn withdraw(receipt: Option<Receipt>) {

@@ -9,6 +9,7 @@ use rmqtt_codec::{
 
 use super::Session;
 use crate::{
+    broker::line::Subscribed,
     broker::wire::{Version, Violation},
     domain::Identity,
 };
@@ -43,6 +44,14 @@ fn is_own(identity: Option<&Identity>, filter: &str) -> bool {
 }
 
 impl Session {
+    /// Whether the client hears the device's messages.
+    pub(crate) const fn hears(&self) -> Subscribed {
+        match self.kept.down {
+            Some(_) => Subscribed::Yes,
+            None => Subscribed::No,
+        }
+    }
+
     /// Decides on a SUBSCRIBE: one code for each filter; MQTT 3.1.1 has one word for every refusal.
     pub(crate) fn subscribe(
         &mut self,
