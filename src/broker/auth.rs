@@ -18,7 +18,10 @@ pub const KEY_BYTES_MIN: usize = 16;
 
 /// Why authentication cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[expect(clippy::module_name_repetitions, reason = "it is named beside the errors of other stages")]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "it is named beside the errors of other stages"
+)]
 pub enum AuthError {
     /// The method needs a key and none is configured.
     #[error("authentication by hmac needs the gateway's key")]
@@ -173,13 +176,18 @@ mod tests {
         let token = token(KEY, &identity);
         let device = Ok(Principal::Device(identity));
         assert_eq!(ask(Some("manhole_cover/7"), Some(&token)), device);
-        assert_eq!(ask(Some("manhole_cover/7"), Some(&token.to_uppercase())), device);
+        assert_eq!(
+            ask(Some("manhole_cover/7"), Some(&token.to_uppercase())),
+            device
+        );
     }
 
     #[test]
     fn the_token_is_the_plain_hmac_of_the_username() {
         // RFC 4231, test case 2, is the reference for the function; the username is the whole message.
-        let mac = keyed(b"Jefe").chain_update("what do ya want for nothing?").finalize();
+        let mac = keyed(b"Jefe")
+            .chain_update("what do ya want for nothing?")
+            .finalize();
         assert_eq!(
             hex::encode(mac.into_bytes()),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
@@ -189,18 +197,33 @@ mod tests {
     #[test]
     fn a_token_of_another_device_or_none_is_turned_away() {
         let other = token(KEY, &Identity::parse("manhole_cover/8").unwrap());
-        assert_eq!(ask(Some("manhole_cover/7"), Some(&other)), Err(Denied::BadCredentials));
-        assert_eq!(ask(Some("manhole_cover/7"), Some("")), Err(Denied::BadCredentials));
-        assert_eq!(ask(Some("manhole_cover/7"), None), Err(Denied::NotAuthorised));
+        assert_eq!(
+            ask(Some("manhole_cover/7"), Some(&other)),
+            Err(Denied::BadCredentials)
+        );
+        assert_eq!(
+            ask(Some("manhole_cover/7"), Some("")),
+            Err(Denied::BadCredentials)
+        );
+        assert_eq!(
+            ask(Some("manhole_cover/7"), None),
+            Err(Denied::NotAuthorised)
+        );
         assert_eq!(ask(None, None), Err(Denied::NotAuthorised));
         let zeros = "0".repeat(64);
-        assert_eq!(ask(Some("manhole_cover/7"), Some(&zeros)), Err(Denied::BadCredentials));
+        assert_eq!(
+            ask(Some("manhole_cover/7"), Some(&zeros)),
+            Err(Denied::BadCredentials)
+        );
     }
 
     #[test]
     fn a_username_that_is_no_identity_is_turned_away_even_with_its_hmac() {
         let mac = hex::encode(keyed(KEY).chain_update("no-slash").finalize().into_bytes());
-        assert_eq!(ask(Some("no-slash"), Some(&mac)), Err(Denied::BadCredentials));
+        assert_eq!(
+            ask(Some("no-slash"), Some(&mac)),
+            Err(Denied::BadCredentials)
+        );
     }
 
     #[test]

@@ -11,16 +11,18 @@ use rmqtt_codec::{
 use tokio::time::{Duration, sleep};
 
 use super::{
-    connection::{Connection, Hold, Stage},
+    connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
-    line::{Inherited, Line, News, Subscribed},
+    key::Key,
+    line::{Inherited, Line, News},
     metrics::Ending,
     pulse::Ticks,
-    registry::{Absence, Joined, Key, adopt_outcomes},
+    registry::{Absence, Joined, adopt_outcomes},
     scratch::Scratch,
     session::{Admission, Agreement, Kept, Session, agree, seconds, too_large},
+    stage::{Hold, Stage},
     wire::{
         Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, frame,
         read_greeting, read_request,
@@ -57,7 +59,8 @@ impl<I: Inlet> Connection<I> {
                 Ok((Handled::Done | Handled::Farewell, count)) => used += count,
                 Ok((Handled::Later(hold), _)) => {
                     self.hold = Some(hold);
-                    self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+                    self.line
+                        .allow_silence(self.core().pulse.now(), Ticks::NEVER);
                 }
                 Err(violation) => self.violate(violation, scratch),
             }
@@ -84,7 +87,12 @@ impl<I: Inlet> Connection<I> {
         let handled = if frame.first >> 4 == 3 {
             handle_publish(&self.hub, &self.line, session, (frame, scratch))?
         } else {
-            handle_request(&self.hub.core, &self.line, session, (frame, &mut scratch.out))?
+            handle_request(
+                &self.hub.core,
+                &self.line,
+                session,
+                (frame, &mut scratch.out),
+            )?
         };
         if matches!(handled, Handled::Farewell) {
             self.depart(Ending::Client);
@@ -137,8 +145,18 @@ impl<I: Inlet> Connection<I> {
             return self.turn_away(version, reason, scratch);
         }
         let core = self.core();
-        let agreed = agree(version, connect, &core.config, &core.authentication, rand::random);
-        let Agreement { session, connack, clean } = match agreed {
+        let agreed = agree(
+            version,
+            connect,
+            &core.config,
+            &core.authentication,
+            rand::random,
+        );
+        let Agreement {
+            session,
+            connack,
+            clean,
+        } = match agreed {
             Ok(agreement) => agreement,
             Err(reason) => return self.turn_away(version, reason, scratch),
         };
@@ -186,7 +204,7 @@ impl<I: Inlet> Connection<I> {
         if let Some(kept) = kept {
             session.kept = *kept;
         }
-        self.line.set_hears(hears(session));
+        self.line.set_hears(session.hears());
         let mut answers = session.answers(&mut scratch.out);
         let written = answers.connack(connack);
         if written.is_ok() {
@@ -197,7 +215,9 @@ impl<I: Inlet> Connection<I> {
         self.line.allow_silence(self.core().pulse.now(), silence);
         if too_large(written).is_err() {
             // Whatever is said to this client would be larger than it takes.
-            self.core().metrics.turned_away(ConnectAckReason::PacketTooLarge);
+            self.core()
+                .metrics
+                .turned_away(ConnectAckReason::PacketTooLarge);
             self.depart(Ending::TurnedAway);
         } else {
             self.core().metrics.accepted();
@@ -211,7 +231,11 @@ impl<I: Inlet> Connection<I> {
             return;
         };
         if !news.mail.is_empty() {
-            self.hub.core.metrics.messages.increment(u64::try_from(news.mail.len()).unwrap_or_default());
+            self.hub
+                .core
+                .metrics
+                .messages
+                .increment(u64::try_from(news.mail.len()).unwrap_or_default());
             let mut answers = session.answers(&mut scratch.out);
             for message in news.mail.drain(..) {
                 session.send(message, &mut answers);
@@ -266,8 +290,7 @@ fn handle_publish<I: Inlet>(
         Admission::Wait => return Ok(Handled::Later(Box::new(Hold::Acknowledgements))),
     }
     let inbox = &mut session.kept.inbox;
-    let receipt = (publish.qos != QoS::AtMostOnce)
-        .then(|| Receipt::new(line, inbox.next_turn()));
+    let receipt = (publish.qos != QoS::AtMostOnce).then(|| Receipt::new(line, inbox.next_turn()));
     let inbound = Inbound {
         identity: session.identity.as_ref(),
         topic: topic.as_str(),
@@ -278,7 +301,11 @@ fn handle_publish<I: Inlet>(
     let pause = match hub.inlet.offer(inbound, receipt) {
         Offer::Owed => {
             inbox.taken(publish.qos, publish.id);
-            if let Some(count) = scratch.tally.publishes.get_mut(usize::from(publish.qos.value())) {
+            if let Some(count) = scratch
+                .tally
+                .publishes
+                .get_mut(usize::from(publish.qos.value()))
+            {
                 *count += 1;
             }
             return Ok(Handled::Done);
@@ -290,7 +317,7 @@ fn handle_publish<I: Inlet>(
         Offer::Refused(receipt, refusal) => {
             withdraw(receipt);
             if publish.qos == QoS::AtMostOnce {
-                hub.core.metrics.dropped(refusal_name(refusal));
+                hub.core.metrics.dropped(refusal.name());
                 return Ok(Handled::Done);
             }
             // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
@@ -331,14 +358,21 @@ fn handle_request(
         Request::Ping => session.answers(out).pong(),
         Request::Subscribe(subscribe) => {
             let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
-            let codes = spoken(session.terms.version, codes);
-            line.set_hears(hears(session));
-            too_large(session.answers(out).suback(subscribe.packet_id.get(), &codes))?;
+            line.set_hears(session.hears());
+            too_large(
+                session
+                    .answers(out)
+                    .suback(subscribe.packet_id.get(), &codes),
+            )?;
         }
         Request::Unsubscribe(unsubscribe) => {
             let codes = session.unsubscribe(&unsubscribe);
-            line.set_hears(hears(session));
-            too_large(session.answers(out).unsuback(unsubscribe.packet_id.get(), &codes))?;
+            line.set_hears(session.hears());
+            too_large(
+                session
+                    .answers(out)
+                    .unsuback(unsubscribe.packet_id.get(), &codes),
+            )?;
         }
         Request::Disconnect(disconnect) => {
             session.farewell(&disconnect, seconds(config.session_expiry_max))?;
@@ -355,34 +389,8 @@ fn handle_request(
     Ok(Handled::Done)
 }
 
-const fn hears(session: &Session) -> Subscribed {
-    if session.kept.down.is_some() {
-        Subscribed::Yes
-    } else {
-        Subscribed::No
-    }
-}
-
 fn withdraw(receipt: Option<Receipt>) {
     if let Some(receipt) = receipt {
         receipt.withdraw();
-    }
-}
-
-/// SUBACK's codes in the words of the version.
-fn spoken(version: Version, mut codes: Vec<u8>) -> Vec<u8> {
-    if version == Version::V3 {
-        for code in codes.iter_mut().filter(|code| **code > 2) {
-            *code = 0x80;
-        }
-    }
-    codes
-}
-
-const fn refusal_name(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::NotAuthorised => "not_authorised",
-        Refusal::TopicInvalid => "topic_invalid",
-        Refusal::QuotaExceeded => "quota",
     }
 }

@@ -19,7 +19,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
@@ -39,6 +38,7 @@ use super::{
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
     session::Session,
+    stage::{Hold, Stage},
 };
 
 /// Bytes that may wait for a slow reader before its own packets are left unread.
@@ -47,31 +47,6 @@ const UNSENT_BYTES_MAX: usize = 64 * 1024;
 const ROUNDS_MAX: usize = 8;
 /// How long the broker waits for the client to close after its last word.
 const LINGER: Ticks = Ticks(8);
-
-/// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// CONNECT has not come.
-    Greeting,
-    /// The session is still with another connection.
-    Claiming,
-    /// Connected.
-    Open,
-    /// The last bytes are leaving.
-    Leaving,
-    /// The client is expected to close.
-    Lingering,
-    /// Over.
-    Done,
-}
-
-/// Why the socket is not read.
-pub(crate) enum Hold {
-    /// The inlet had no room.
-    Room(Pin<Box<dyn Future<Output = ()> + Send>>, Instant),
-    /// Too many acknowledgements are owed to a client that cannot be told a limit.
-    Acknowledgements,
-}
 
 /// A connection.
 pub(crate) struct Connection<I: Inlet> {
@@ -149,7 +124,9 @@ impl<I: Inlet> Connection<I> {
     /// Takes what other threads brought; `true` if there may be more to do because of it.
     fn hear_news(&mut self, cx: &Context<'_>, scratch: &mut Scratch) -> bool {
         let window = match &self.session {
-            Some(session) if self.stage == Stage::Open && self.unsent.is_empty() => session.window(),
+            Some(session) if self.stage == Stage::Open && self.unsent.is_empty() => {
+                session.window()
+            }
             _ => 0,
         };
         let mut news = std::mem::take(&mut scratch.news);
@@ -174,7 +151,8 @@ impl<I: Inlet> Connection<I> {
         self.hold = None;
         self.line.arriving(None);
         if self.stage == Stage::Open {
-            self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+            self.line
+                .allow_silence(self.core().pulse.now(), Ticks::NEVER);
         }
         self.intake = None;
     }
@@ -212,7 +190,11 @@ impl<I: Inlet> Connection<I> {
         let since = match self.hold.as_deref_mut() {
             None => return false,
             Some(Hold::Acknowledgements) => {
-                if self.session.as_ref().is_some_and(|s| s.kept.inbox.is_full(&s.terms)) {
+                if self
+                    .session
+                    .as_ref()
+                    .is_some_and(|s| s.kept.inbox.is_full(&s.terms))
+                {
                     return false;
                 }
                 None
@@ -247,9 +229,7 @@ impl<I: Inlet> Connection<I> {
     fn may_read(&self) -> bool {
         match self.stage {
             Stage::Greeting | Stage::Open => {
-                self.hold.is_none()
-                    && self.intake.is_some()
-                    && self.unsent.len() < UNSENT_BYTES_MAX
+                self.hold.is_none() && self.intake.is_some() && self.unsent.len() < UNSENT_BYTES_MAX
             }
             Stage::Lingering => true,
             Stage::Claiming | Stage::Leaving | Stage::Done => false,
@@ -329,7 +309,11 @@ impl<I: Inlet> Connection<I> {
         }
         let mut sent = 0;
         let failed = loop {
-            let waiting = if fresh { &scratch.out[..] } else { &self.unsent[..] };
+            let waiting = if fresh {
+                &scratch.out[..]
+            } else {
+                &self.unsent[..]
+            };
             let rest = waiting.get(sent..).unwrap_or_default();
             if rest.is_empty() {
                 break false;
@@ -349,7 +333,8 @@ impl<I: Inlet> Connection<I> {
             return;
         }
         if fresh {
-            self.unsent.extend_from_slice(scratch.out.get(sent..).unwrap_or_default());
+            self.unsent
+                .extend_from_slice(scratch.out.get(sent..).unwrap_or_default());
             scratch.out.clear();
         } else {
             self.unsent.drain(..sent.min(self.unsent.len()));

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use rmqtt_codec::v5::DisconnectReasonCode;
 
 use super::{
-    connection::{Connection, Stage},
+    connection::Connection,
     inlet::Inlet,
+    key::Key,
     metrics::Ending,
     pulse::Ticks,
-    registry::{Absence, Key, Leaving, Left},
+    registry::{Absence, Leaving, Left},
     scratch::Scratch,
     session::{Session, Will},
+    stage::Stage,
     wire::{Version, Violation},
 };
 
@@ -25,7 +27,10 @@ enum Claim {
 impl<I: Inlet> Connection<I> {
     /// The client broke the protocol.
     pub(crate) fn violate(&mut self, violation: Violation, scratch: &mut Scratch) {
-        let version = self.session.as_ref().map_or(Version::V5, |s| s.terms.version);
+        let version = self
+            .session
+            .as_ref()
+            .map_or(Version::V5, |s| s.terms.version);
         self.core().metrics.violated(version);
         tracing::debug!(
             reason = ?violation.reason,
@@ -61,7 +66,8 @@ impl<I: Inlet> Connection<I> {
         }
         self.stage = Stage::Leaving;
         self.core().metrics.ended(ending);
-        self.line.allow_silence(self.core().pulse.now(), Ticks::NEVER);
+        self.line
+            .allow_silence(self.core().pulse.now(), Ticks::NEVER);
         self.line.arriving(None);
         self.hold = None;
         let claim = match self.connack.take() {

@@ -105,10 +105,13 @@ mod tests {
         assert_eq!(gate.enter(here), Some(Entry::Free));
         assert_eq!(gate.enter(here), Some(Entry::Free));
         for _ in 0..TURNED_AWAY_MAX {
-            assert_eq!(gate.enter(IpAddr::from([127, 0, 0, 2])), Some(match gate.open.load(Ordering::Relaxed) - 2 {
-                1..=10 => Entry::Busy,
-                _ => Entry::AddressQuota,
-            }));
+            assert_eq!(
+                gate.enter(IpAddr::from([127, 0, 0, 2])),
+                Some(match gate.open.load(Ordering::Relaxed) - 2 {
+                    1..=10 => Entry::Busy,
+                    _ => Entry::AddressQuota,
+                })
+            );
         }
         assert_eq!(gate.enter(here), None);
         gate.exit(here);

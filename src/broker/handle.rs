@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rmqtt_codec::types::QoS;
 use tokio::time::timeout;
 
 use super::{
     hub::Core,
     line::{Message, Signals},
-    registry::{Delivery, qos},
+    registry::Delivery,
     session::down_topic,
 };
 use crate::domain::Identity;
@@ -24,15 +25,24 @@ pub struct Handle {
 
 /// How carefully a message is delivered to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 #[expect(clippy::enum_variant_names, reason = "MQTT's own names")]
 pub enum MessageQos {
     /// At most once; not kept for a client that is away.
-    AtMostOnce = 0,
+    AtMostOnce,
     /// At least once.
-    AtLeastOnce = 1,
+    AtLeastOnce,
     /// Exactly once.
-    ExactlyOnce = 2,
+    ExactlyOnce,
+}
+
+impl From<MessageQos> for QoS {
+    fn from(how: MessageQos) -> Self {
+        match how {
+            MessageQos::AtMostOnce => Self::AtMostOnce,
+            MessageQos::AtLeastOnce => Self::AtLeastOnce,
+            MessageQos::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
 }
 
 /// How the connections ended.
@@ -55,7 +65,7 @@ impl Handle {
         let message = Arc::new(Message {
             topic: down_topic(identity),
             payload,
-            qos: qos(how as u8),
+            qos: how.into(),
         });
         self.core.registry.deliver(identity, &message)
     }
@@ -93,7 +103,10 @@ impl Handle {
         }
         let cut = self.core.tasks.len();
         self.core.lines.signal_all(Signals::ABORT);
-        if timeout(ABORT_DEADLINE, self.core.tasks.wait()).await.is_err() {
+        if timeout(ABORT_DEADLINE, self.core.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::error!("MQTT connections did not end when they were cut");
         }
         Disconnected { cut }

@@ -58,6 +58,18 @@ pub enum Refusal {
     QuotaExceeded,
 }
 
+impl Refusal {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotAuthorised => "not_authorised",
+            Self::TopicInvalid => "topic_invalid",
+            Self::QuotaExceeded => "quota",
+        }
+    }
+}
+
 /// The acknowledgement owed for one publish: 16 bytes, no allocation of its own.
 #[derive(Debug)]
 pub struct Receipt {
@@ -101,4 +113,7 @@ impl Drop for Receipt {
     }
 }
 
-const _: () = assert!(size_of::<Option<Receipt>>() <= 24, "a receipt waits for every publish in flight");
+const _: () = assert!(
+    size_of::<Option<Receipt>>() <= 24,
+    "a receipt waits for every publish in flight"
+);

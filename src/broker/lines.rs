@@ -49,7 +49,10 @@ impl Lines {
                 shard.lines.push(None);
                 u32::try_from(shard.lines.len() - 1).unwrap_or(u32::MAX)
             });
-            if let Some(slot) = usize::try_from(place).ok().and_then(|at| shard.lines.get_mut(at)) {
+            if let Some(slot) = usize::try_from(place)
+                .ok()
+                .and_then(|at| shard.lines.get_mut(at))
+            {
                 *slot = Some(Arc::clone(line));
             }
         }
@@ -61,7 +64,9 @@ impl Lines {
 
     /// Removes a line.
     pub(crate) fn remove(&self, slot: Slot) {
-        let shard = usize::try_from(slot.shard).ok().and_then(|at| self.shards.get(at));
+        let shard = usize::try_from(slot.shard)
+            .ok()
+            .and_then(|at| self.shards.get(at));
         let Some(shard) = shard else { return };
         let mut shard = locked(shard);
         let place = usize::try_from(slot.place).unwrap_or(usize::MAX);

@@ -48,7 +48,11 @@ pub enum BindError {
 /// Listens on an address; IPv6 addresses take IPv6 only, so that both families of a port can be listed.
 pub(crate) fn listen(address: SocketAddr) -> Result<StdListener, BindError> {
     let listen = || -> io::Result<StdListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }

@@ -28,22 +28,102 @@ const MESSAGES: &str = "sensegate_mqtt_messages_sent_total";
 /// Every metric of the broker.
 pub const METRICS: &[Metric] = &[
     metric(CONNECTIONS, Kind::Gauge, &[], "Open MQTT connections."),
-    metric(CONNECTS, Kind::Counter, &["outcome"], "CONNECT packets answered, and connections turned away before, by outcome."),
-    metric(DISCONNECTS, Kind::Counter, &["reason"], "Connections ended, by reason."),
-    metric(PUBLISHES, Kind::Counter, &["qos"], "PUBLISH packets taken from clients, by QoS."),
-    metric(RECEIVED_BYTES, Kind::Counter, &[], "Bytes read from MQTT clients."),
-    metric(SENT_BYTES, Kind::Counter, &[], "Bytes written to MQTT clients."),
-    metric(ACKS, Kind::Counter, &["result"], "PUBACK and PUBREC packets sent, by what they said of the publish."),
-    metric(DROPPED, Kind::Counter, &["reason"], "Publishes at QoS 0 that were refused, by reason: their clients cannot be told."),
-    metric(VIOLATIONS, Kind::Counter, &["version"], "Connections ended because the client broke the protocol, by version."),
-    metric(AUTH_FAILURES, Kind::Counter, &[], "CONNECT packets turned away for their credentials."),
-    metric(BACKPRESSURE, Kind::Histogram, &[], "Time for which a connection was not read because there was no room for its publish."),
-    metric(ACCEPT_ERRORS, Kind::Counter, &[], "Errors while accepting connections, such as too many open files."),
-    metric(AWAY, Kind::Gauge, &[], "Sessions kept for clients that are away."),
-    metric(AWAY_LOST, Kind::Counter, &[], "Sessions that ended with their connection because too many are kept already."),
-    metric(PANICS, Kind::Counter, &[], "Connection tasks that panicked; each one is a bug."),
-    metric(WILLS, Kind::Counter, &["outcome"], "Wills of connections that died, by what became of them."),
-    metric(MESSAGES, Kind::Counter, &[], "Messages sent to devices, repetitions not counted."),
+    metric(
+        CONNECTS,
+        Kind::Counter,
+        &["outcome"],
+        "CONNECT packets answered, and connections turned away before, by outcome.",
+    ),
+    metric(
+        DISCONNECTS,
+        Kind::Counter,
+        &["reason"],
+        "Connections ended, by reason.",
+    ),
+    metric(
+        PUBLISHES,
+        Kind::Counter,
+        &["qos"],
+        "PUBLISH packets taken from clients, by QoS.",
+    ),
+    metric(
+        RECEIVED_BYTES,
+        Kind::Counter,
+        &[],
+        "Bytes read from MQTT clients.",
+    ),
+    metric(
+        SENT_BYTES,
+        Kind::Counter,
+        &[],
+        "Bytes written to MQTT clients.",
+    ),
+    metric(
+        ACKS,
+        Kind::Counter,
+        &["result"],
+        "PUBACK and PUBREC packets sent, by what they said of the publish.",
+    ),
+    metric(
+        DROPPED,
+        Kind::Counter,
+        &["reason"],
+        "Publishes at QoS 0 that were refused, by reason: their clients cannot be told.",
+    ),
+    metric(
+        VIOLATIONS,
+        Kind::Counter,
+        &["version"],
+        "Connections ended because the client broke the protocol, by version.",
+    ),
+    metric(
+        AUTH_FAILURES,
+        Kind::Counter,
+        &[],
+        "CONNECT packets turned away for their credentials.",
+    ),
+    metric(
+        BACKPRESSURE,
+        Kind::Histogram,
+        &[],
+        "Time for which a connection was not read because there was no room for its publish.",
+    ),
+    metric(
+        ACCEPT_ERRORS,
+        Kind::Counter,
+        &[],
+        "Errors while accepting connections, such as too many open files.",
+    ),
+    metric(
+        AWAY,
+        Kind::Gauge,
+        &[],
+        "Sessions kept for clients that are away.",
+    ),
+    metric(
+        AWAY_LOST,
+        Kind::Counter,
+        &[],
+        "Sessions that ended with their connection because too many are kept already.",
+    ),
+    metric(
+        PANICS,
+        Kind::Counter,
+        &[],
+        "Connection tasks that panicked; each one is a bug.",
+    ),
+    metric(
+        WILLS,
+        Kind::Counter,
+        &["outcome"],
+        "Wills of connections that died, by what became of them.",
+    ),
+    metric(
+        MESSAGES,
+        Kind::Counter,
+        &[],
+        "Messages sent to devices, repetitions not counted.",
+    ),
 ];
 
 const fn metric(
@@ -52,7 +132,12 @@ const fn metric(
     labels: &'static [&'static str],
     help: &'static str,
 ) -> Metric {
-    Metric { name, kind, labels, help }
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
 }
 
 /// How a connection ended.
@@ -137,7 +222,8 @@ impl BrokerMetrics {
             away_lost: counter!(AWAY_LOST),
             panics: counter!(PANICS),
             messages: counter!(MESSAGES),
-            acks: ["stored", "quarantined", "refused"].map(|result| counter!(ACKS, "result" => result)),
+            acks: ["stored", "quarantined", "refused"]
+                .map(|result| counter!(ACKS, "result" => result)),
             accepted: counter!(CONNECTS, "outcome" => "accepted"),
         }
     }
@@ -159,7 +245,10 @@ impl BrokerMetrics {
             Reason::RetainNotSupported => "retain",
             _ => "other",
         };
-        if matches!(reason, Reason::BadUserNameOrPassword | Reason::NotAuthorized) {
+        if matches!(
+            reason,
+            Reason::BadUserNameOrPassword | Reason::NotAuthorized
+        ) {
             self.auth_failures.increment(1);
         }
         counter!(CONNECTS, "outcome" => outcome).increment(1);
@@ -192,10 +281,12 @@ impl BrokerMetrics {
             }
         }
         if tally.received_bytes > 0 {
-            self.received_bytes.increment(std::mem::take(&mut tally.received_bytes));
+            self.received_bytes
+                .increment(std::mem::take(&mut tally.received_bytes));
         }
         if tally.sent_bytes > 0 {
-            self.sent_bytes.increment(std::mem::take(&mut tally.sent_bytes));
+            self.sent_bytes
+                .increment(std::mem::take(&mut tally.sent_bytes));
         }
     }
 

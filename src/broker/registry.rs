@@ -21,9 +21,9 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use rmqtt_codec::types::QoS;
 
 use super::{
+    key::{Key, Subject},
     line::{Inherited, Line, Message, Posted, Signals, locked},
     pulse::Tick,
     session::{Kept, Queued, Will},
@@ -31,33 +31,6 @@ use super::{
 use crate::domain::Identity;
 
 const SHARDS: usize = 64;
-
-/// Whose session it is: a device may have several clients, an anonymous client stands for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
-    Device(Identity),
-    Client(Arc<str>),
-}
-
-/// A session's key.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    subject: Subject,
-    client_id: Arc<str>,
-}
-
-impl Key {
-    pub(crate) fn new(identity: Option<&Identity>, client_id: &Arc<str>) -> Self {
-        let subject = identity.map_or_else(
-            || Subject::Client(Arc::clone(client_id)),
-            |identity| Subject::Device(identity.clone()),
-        );
-        Self {
-            subject,
-            client_id: Arc::clone(client_id),
-        }
-    }
-}
 
 /// A session whose client is away.
 #[derive(Debug)]
@@ -75,7 +48,10 @@ pub(crate) struct Absence {
 #[derive(Debug)]
 enum Place {
     Here(Arc<Line>),
-    Coming { line: Option<Arc<Line>>, from: Arc<Line> },
+    Coming {
+        line: Option<Arc<Line>>,
+        from: Arc<Line>,
+    },
     Away(Box<Absence>),
 }
 
@@ -168,7 +144,10 @@ impl Registry {
         self.away.load(Ordering::Relaxed)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the remainder is below the number of shards"
+    )]
     fn shard(&self, subject: &Subject) -> &Mutex<Shard> {
         let hash = self.hasher.hash_one(subject);
         // The map inside uses the high bits; these are the low ones.
@@ -208,12 +187,24 @@ impl Registry {
             }
             (Place::Here(from), Clean::No) => {
                 from.signal(Signals::TAKEN_OVER);
-                client.place = Place::Coming { line: Some(Arc::clone(line)), from };
+                client.place = Place::Coming {
+                    line: Some(Arc::clone(line)),
+                    from,
+                };
                 Joined::Coming
             }
-            (Place::Coming { line: waiting, from }, Clean::No) => {
+            (
+                Place::Coming {
+                    line: waiting,
+                    from,
+                },
+                Clean::No,
+            ) => {
                 tell(waiting.as_ref());
-                client.place = Place::Coming { line: Some(Arc::clone(line)), from };
+                client.place = Place::Coming {
+                    line: Some(Arc::clone(line)),
+                    from,
+                };
                 Joined::Coming
             }
         }
@@ -279,9 +270,18 @@ impl Registry {
                 }
             }
             // The successor gave up before the session came.
-            (Place::Coming { line: Some(next), from }, _) if Arc::ptr_eq(next, line) => {
+            (
+                Place::Coming {
+                    line: Some(next),
+                    from,
+                },
+                _,
+            ) if Arc::ptr_eq(next, line) => {
                 let from = Arc::clone(from);
-                (Next::Place(Place::Coming { line: None, from }), Left::Done(None))
+                (
+                    Next::Place(Place::Coming { line: None, from }),
+                    Left::Done(None),
+                )
             }
             // A clean start has ended the session meanwhile.
             (_, Leaving::Stays(absence)) => (Next::Same, Left::Done(absence.will.map(|(_, w)| w))),
@@ -308,8 +308,15 @@ impl Registry {
         let mut shard = locked(self.shard(&subject));
         for client in shard.get_mut(&subject).into_iter().flatten() {
             let posted = match &mut client.place {
-                Place::Here(line) | Place::Coming { line: None, from: line } => line.post(message),
-                Place::Coming { line: Some(_), from } => from.post(message),
+                Place::Here(line)
+                | Place::Coming {
+                    line: None,
+                    from: line,
+                } => line.post(message),
+                Place::Coming {
+                    line: Some(_),
+                    from,
+                } => from.post(message),
                 Place::Away(absence) => match absence.kept.queue(message) {
                     Queued::Waits => Posted::Queued,
                     Queued::NotHeard => Posted::NotHeard,
@@ -382,14 +389,5 @@ fn hand_over(absence: Absence, next: &Arc<Line>) {
 pub(crate) fn adopt_outcomes(kept: &Kept, old: &Line, new: &Arc<Line>) {
     if kept.inbox.expects() {
         old.forward_to(new);
-    }
-}
-
-/// The codec's `QoS` of a number; above 2 counts as 2.
-pub(crate) const fn qos(number: u8) -> QoS {
-    match number {
-        0 => QoS::AtMostOnce,
-        1 => QoS::AtLeastOnce,
-        _ => QoS::ExactlyOnce,
     }
 }

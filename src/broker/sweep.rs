@@ -41,6 +41,9 @@ pub(crate) fn pass<I: Inlet>(hub: &Hub<I>, turn: usize) {
         hub.publish_will(will);
     }
     hub.retry_wills();
-    #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^52 sessions")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge; exact up to 2^52 sessions"
+    )]
     core.metrics.away.set(core.registry.away() as f64);
 }

@@ -105,7 +105,11 @@ pub(crate) fn agree(
     Ok(Agreement {
         session: Box::new(session),
         connack: Box::new(connack),
-        clean: if connect.clean_start { Clean::Yes } else { Clean::No },
+        clean: if connect.clean_start {
+            Clean::Yes
+        } else {
+            Clean::No
+        },
     })
 }
 
@@ -169,7 +173,9 @@ fn will(
 /// A will may go to the device's own `up` topics; an anonymous client's goes where its publishes may go.
 fn may_leave(topic: &str, identity: Option<&Identity>) -> bool {
     let up = topic.strip_suffix("/pb").unwrap_or(topic);
-    let inner = up.strip_prefix("v1/").and_then(|rest| rest.strip_suffix("/up"));
+    let inner = up
+        .strip_prefix("v1/")
+        .and_then(|rest| rest.strip_suffix("/up"));
     match (inner, identity) {
         (Some(inner), Some(identity)) => inner == identity.as_str(),
         (Some(inner), None) => Identity::parse(inner).is_ok(),
@@ -178,7 +184,9 @@ fn may_leave(topic: &str, identity: Option<&Identity>) -> bool {
 }
 
 fn keep_alive(asked_s: u16, config: &MqttConfig) -> u16 {
-    let most = u16::try_from(config.keep_alive_max.as_secs()).unwrap_or(u16::MAX).max(1);
+    let most = u16::try_from(config.keep_alive_max.as_secs())
+        .unwrap_or(u16::MAX)
+        .max(1);
     match asked_s {
         0 => most,
         asked => asked.min(most),

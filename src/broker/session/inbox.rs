@@ -241,7 +241,9 @@ impl Inbox {
     /// The client's PUBREL.
     pub(crate) fn released(&mut self, id: u16, answers: &mut Answers<'_>) -> Result<(), TooLarge> {
         let known = self.find(id).ok().filter(|&at| {
-            self.held.get(at).is_some_and(|(_, held)| *held == Held::Received)
+            self.held
+                .get(at)
+                .is_some_and(|(_, held)| *held == Held::Received)
         });
         match known {
             Some(at) => {

@@ -17,7 +17,7 @@ mod subscription;
 pub(crate) use greeting::{Agreement, Terms, agree, seconds};
 pub(crate) use inbox::{Admission, Inbox, Released};
 pub(crate) use outbox::Outbox;
-pub(crate) use subscription::{down_topic, Grant};
+pub(crate) use subscription::{Grant, down_topic};
 
 use std::sync::Arc;
 

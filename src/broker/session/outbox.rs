@@ -72,8 +72,16 @@ impl Outbox {
     /// Sends a message; one that is larger than the client takes is dropped, as MQTT 5 demands.
     pub(crate) fn send(&mut self, message: Arc<Message>, grant: Grant, answers: &mut Answers<'_>) {
         let qos = message.qos.less_value(grant.qos);
-        let id = if qos == QoS::AtMostOnce { 0 } else { self.free_id() };
-        let head = PublishHead { qos, id, again: false };
+        let id = if qos == QoS::AtMostOnce {
+            0
+        } else {
+            self.free_id()
+        };
+        let head = PublishHead {
+            qos,
+            id,
+            again: false,
+        };
         let written = answers.publish(head, &message.topic, &message.payload);
         if written.is_ok() && qos != QoS::AtMostOnce {
             self.last_id = id;
@@ -82,7 +90,12 @@ impl Outbox {
     }
 
     /// Sends what waits while there is room.
-    pub(crate) fn send_queued(&mut self, grant: Grant, receive_max: u16, answers: &mut Answers<'_>) {
+    pub(crate) fn send_queued(
+        &mut self,
+        grant: Grant,
+        receive_max: u16,
+        answers: &mut Answers<'_>,
+    ) {
         while self.room(receive_max) > 0
             && let Some(message) = self.waiting.pop_front()
         {
@@ -95,7 +108,11 @@ impl Outbox {
         self.in_flight.retain(|(id, state)| {
             let written = match state {
                 State::Sent(message, qos) => {
-                    let head = PublishHead { qos: *qos, id: *id, again: true };
+                    let head = PublishHead {
+                        qos: *qos,
+                        id: *id,
+                        again: true,
+                    };
                     answers.publish(head, &message.topic, &message.payload)
                 }
                 State::Released => answers.ack(Ack::Pubrel, *id, 0, None),
@@ -112,7 +129,9 @@ impl Outbox {
         answers: &mut Answers<'_>,
     ) -> Result<(), TooLarge> {
         let at = self.in_flight.iter().position(|&(known, _)| known == id);
-        let state = at.and_then(|at| self.in_flight.get_mut(at)).map(|(_, state)| state);
+        let state = at
+            .and_then(|at| self.in_flight.get_mut(at))
+            .map(|(_, state)| state);
         match (ack, state) {
             (Ack::Pubrec, Some(state)) if code < 0x80 => {
                 *state = State::Released;

@@ -8,7 +8,11 @@ use rmqtt_codec::{
 };
 
 use super::Session;
-use crate::{broker::wire::Violation, domain::Identity};
+use crate::{
+    broker::line::Subscribed,
+    broker::wire::{Version, Violation},
+    domain::Identity,
+};
 
 /// A granted subscription to the device's own messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(crate) struct Grant {
     pub(crate) qos: QoS,
 }
 
+/// MQTT 3.1.1: the subscription is refused.
+const FAILURE: u8 = 0x80;
 const NOT_AUTHORISED: u8 = 0x87;
 const FILTER_INVALID: u8 = 0x8f;
 const QUOTA_EXCEEDED: u8 = 0x97;
@@ -38,7 +44,15 @@ fn is_own(identity: Option<&Identity>, filter: &str) -> bool {
 }
 
 impl Session {
-    /// Decides on a SUBSCRIBE: one code for each filter, in MQTT 5's words.
+    /// Whether the client hears the device's messages.
+    pub(crate) const fn hears(&self) -> Subscribed {
+        match self.kept.down {
+            Some(_) => Subscribed::Yes,
+            None => Subscribed::No,
+        }
+    }
+
+    /// Decides on a SUBSCRIBE: one code for each filter; MQTT 3.1.1 has one word for every refusal.
     pub(crate) fn subscribe(
         &mut self,
         subscribe: &Subscribe,
@@ -59,6 +73,11 @@ impl Session {
             } else {
                 self.grant(filter, *options)
             });
+        }
+        if self.terms.version == Version::V3 {
+            for code in codes.iter_mut().filter(|code| **code > 2) {
+                *code = FAILURE;
+            }
         }
         Ok(codes)
     }

@@ -1,4 +1,6 @@
 //! A client library that others use, in both versions, through a whole round.
+
+
 use rumqttc::{Event, Packet, v5 as library5};
 
 use super::*;
@@ -10,9 +12,16 @@ async fn a_3_1_1_library_publishes_at_every_qos_and_hears_its_messages() {
     let mut options = rumqttc::MqttOptions::new("lib3", "127.0.0.1", rig.address.port());
     options.set_credentials(DEVICE, token());
     let (client, mut events) = rumqttc::AsyncClient::new(options, 10);
-    client.subscribe(DOWN, rumqttc::QoS::AtLeastOnce).await.unwrap();
+    client
+        .subscribe(DOWN, rumqttc::QoS::AtLeastOnce)
+        .await
+        .unwrap();
     use rumqttc::QoS as Quality;
-    for quality in [Quality::AtMostOnce, Quality::AtLeastOnce, Quality::ExactlyOnce] {
+    for quality in [
+        Quality::AtMostOnce,
+        Quality::AtLeastOnce,
+        Quality::ExactlyOnce,
+    ] {
         client.publish(UP, quality, false, "{}").await.unwrap();
     }
     let (mut acknowledged, mut completed, mut heard) = (false, false, false);
@@ -44,7 +53,11 @@ async fn an_mqtt_5_library_publishes_at_every_qos_and_hears_its_messages() {
     options.set_credentials(DEVICE, token());
     let (client, mut events) = library5::AsyncClient::new(options, 10);
     client.subscribe(DOWN, Quality::AtLeastOnce).await.unwrap();
-    for quality in [Quality::AtMostOnce, Quality::AtLeastOnce, Quality::ExactlyOnce] {
+    for quality in [
+        Quality::AtMostOnce,
+        Quality::AtLeastOnce,
+        Quality::ExactlyOnce,
+    ] {
         client.publish(UP, quality, false, "{}").await.unwrap();
     }
     let (mut acknowledged, mut completed, mut heard) = (false, false, false);

@@ -24,17 +24,34 @@ async fn a_device_comes_in_with_its_token_and_is_told_what_is_available() {
 #[tokio::test]
 async fn wrong_credentials_have_their_codes_in_both_versions() {
     let rig = Rig::start();
-    let wrong = v5::Connect { password: Some("00".into()), ..connect5() };
+    let wrong = v5::Connect {
+        password: Some("00".into()),
+        ..connect5()
+    };
     let (mut client, ack) = Client5::connect(&rig, wrong).await;
     assert_eq!(ack.reason_code, Reason::BadUserNameOrPassword);
     assert!(client.is_closed().await);
-    let none = v5::Connect { username: None, password: None, ..connect5() };
-    assert_eq!(Client5::connect(&rig, none).await.1.reason_code, Reason::NotAuthorized);
-    let wrong = v3::Connect { password: Some("00".into()), ..connect3() };
+    let none = v5::Connect {
+        username: None,
+        password: None,
+        ..connect5()
+    };
+    assert_eq!(
+        Client5::connect(&rig, none).await.1.reason_code,
+        Reason::NotAuthorized
+    );
+    let wrong = v3::Connect {
+        password: Some("00".into()),
+        ..connect3()
+    };
     let (mut client, ack) = Client3::connect(&rig, wrong).await;
     assert_eq!(ack.return_code, v3::ConnectAckReason::BadUserNameOrPassword);
     assert!(client.is_closed().await);
-    let none = v3::Connect { username: None, password: None, ..connect3() };
+    let none = v3::Connect {
+        username: None,
+        password: None,
+        ..connect3()
+    };
     let ack = Client3::connect(&rig, none).await.1;
     assert_eq!(ack.return_code, v3::ConnectAckReason::NotAuthorized);
     rig.stop().await;
@@ -46,7 +63,11 @@ async fn a_client_without_an_identifier_is_given_one_in_mqtt_5_even_without_clea
     for clean_start in [true, false] {
         let mut client = Client5::dial(&rig).await;
         // The codec of the tests refuses to write this, so it is written by hand below for clean start 0.
-        let connect = v5::Connect { client_id: "".into(), clean_start, ..connect5() };
+        let connect = v5::Connect {
+            client_id: "".into(),
+            clean_start,
+            ..connect5()
+        };
         client.send(v5::Packet::Connect(Box::new(connect))).await;
         match client.receive().await {
             Some(v5::Packet::ConnectAck(ack)) => {
@@ -62,7 +83,11 @@ async fn a_client_without_an_identifier_is_given_one_in_mqtt_5_even_without_clea
 #[tokio::test]
 async fn a_3_1_1_client_without_an_identifier_needs_a_clean_session() {
     let rig = Rig::start();
-    let connect = |clean_session| v3::Connect { client_id: "".into(), clean_session, ..connect3() };
+    let connect = |clean_session| v3::Connect {
+        client_id: "".into(),
+        clean_session,
+        ..connect3()
+    };
     let ack = Client3::connect(&rig, connect(false)).await.1;
     assert_eq!(ack.return_code, v3::ConnectAckReason::IdentifierRejected);
     let ack = Client3::connect(&rig, connect(true)).await.1;
@@ -87,12 +112,18 @@ async fn what_is_asked_beyond_the_limits_is_lowered_and_said() {
 #[tokio::test]
 async fn enhanced_authentication_is_refused_by_its_code() {
     let rig = Rig::start();
-    let connect = v5::Connect { auth_method: Some("SCRAM".into()), ..connect5() };
+    let connect = v5::Connect {
+        auth_method: Some("SCRAM".into()),
+        ..connect5()
+    };
     let ack = Client5::connect(&rig, connect).await.1;
     assert_eq!(ack.reason_code, Reason::BadAuthenticationMethod);
     let mut client = Client5::open(&rig).await;
     client.send(v5::Packet::Auth(v5::Auth::default())).await;
-    assert_eq!(client.dismissed().await, v5::DisconnectReasonCode::BadAuthenticationMethod);
+    assert_eq!(
+        client.dismissed().await,
+        v5::DisconnectReasonCode::BadAuthenticationMethod
+    );
     rig.stop().await;
 }
 
@@ -101,7 +132,10 @@ async fn a_second_connect_is_a_protocol_error() {
     let rig = Rig::start();
     let mut client = Client5::open(&rig).await;
     client.send(v5::Packet::Connect(Box::new(connect5()))).await;
-    assert_eq!(client.dismissed().await, v5::DisconnectReasonCode::ProtocolError);
+    assert_eq!(
+        client.dismissed().await,
+        v5::DisconnectReasonCode::ProtocolError
+    );
     rig.stop().await;
 }
 
@@ -109,14 +143,20 @@ async fn a_second_connect_is_a_protocol_error() {
 async fn versions_that_do_not_exist_are_named_and_no_mqtt_is_closed() {
     let rig = Rig::start();
     let mut client = Client5::dial(&rig).await;
-    client.send_bytes(b"\x10\x0d\x00\x04MQTT\x06\x02\x00\x3c\x00\x00\x00").await;
+    client
+        .send_bytes(b"\x10\x0d\x00\x04MQTT\x06\x02\x00\x3c\x00\x00\x00")
+        .await;
     match client.receive().await {
         Some(v5::Packet::ConnectAck(ack)) => {
             assert_eq!(ack.reason_code, Reason::UnsupportedProtocolVersion);
         }
         other => panic!("{other:?}"),
     }
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\xc0\x00", b"\x10\x0c\x00\x04HTTP\x04\x02\x00\x3c\x00\x00"] {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\xc0\x00",
+        b"\x10\x0c\x00\x04HTTP\x04\x02\x00\x3c\x00\x00",
+    ] {
         let mut client = Client3::dial(&rig).await;
         client.send_bytes(bytes).await;
         assert!(client.is_closed().await);
@@ -126,9 +166,17 @@ async fn versions_that_do_not_exist_are_named_and_no_mqtt_is_closed() {
 
 #[tokio::test]
 async fn mqtt_3_1_is_served_like_3_1_1() {
-    let rig = Rig::with(&config(), &AuthConfig { method: AuthMethod::Anonymous, key: None });
+    let rig = Rig::with(
+        &config(),
+        &AuthConfig {
+            method: AuthMethod::Anonymous,
+            key: None,
+        },
+    );
     let mut client = Client3::dial(&rig).await;
-    client.send_bytes(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01x").await;
+    client
+        .send_bytes(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01x")
+        .await;
     match client.receive().await {
         Some(v3::Packet::ConnectAck(ack)) => {
             assert_eq!(ack.return_code, v3::ConnectAckReason::ConnectionAccepted);
@@ -151,12 +199,16 @@ async fn a_malformed_connect_is_said_in_mqtt_5_and_closed_in_3_1_1() {
         bytes[1] = u8::try_from(bytes.len() - 2).unwrap();
         client.send_bytes(&bytes).await;
         match client.receive().await {
-            Some(v5::Packet::ConnectAck(ack)) => assert_eq!(ack.reason_code, Reason::MalformedPacket),
+            Some(v5::Packet::ConnectAck(ack)) => {
+                assert_eq!(ack.reason_code, Reason::MalformedPacket);
+            }
             other => panic!("{other:?}"),
         }
     }
     let mut client = Client3::dial(&rig).await;
-    client.send_bytes(b"\x10\x0c\x00\x04MQTT\x04\x42\x00\x3c\x00\x00").await;
+    client
+        .send_bytes(b"\x10\x0c\x00\x04MQTT\x04\x42\x00\x3c\x00\x00")
+        .await;
     assert!(client.is_closed().await);
     rig.stop().await;
 }
@@ -184,8 +236,15 @@ async fn wills_are_taken_for_the_devices_own_up_topic_only() {
         ("other", false, Reason::NotAuthorized),
         (UP, true, Reason::RetainNotSupported),
     ] {
-        let connect = v5::Connect { last_will: Some(will(topic, retain)), ..connect5() };
-        assert_eq!(Client5::connect(&rig, connect).await.1.reason_code, reason, "{topic}");
+        let connect = v5::Connect {
+            last_will: Some(will(topic, retain)),
+            ..connect5()
+        };
+        assert_eq!(
+            Client5::connect(&rig, connect).await.1.reason_code,
+            reason,
+            "{topic}"
+        );
     }
     rig.stop().await;
 }
@@ -194,9 +253,21 @@ async fn wills_are_taken_for_the_devices_own_up_topic_only() {
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let mqtt = MqttConfig { listen: vec![address], ..config() };
+    let mqtt = MqttConfig {
+        listen: vec![address],
+        ..config()
+    };
     let error = Broker::bind(&mqtt, &hmac()).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot listen on {address} for MQTT: ")), "{error}");
-    let nowhere = MqttConfig { listen: Vec::new(), ..config() };
-    assert!(matches!(Broker::bind(&nowhere, &hmac()), Err(BindError::NoAddress)));
+    assert!(
+        error.starts_with(&format!("cannot listen on {address} for MQTT: ")),
+        "{error}"
+    );
+    let nowhere = MqttConfig {
+        listen: Vec::new(),
+        ..config()
+    };
+    assert!(matches!(
+        Broker::bind(&nowhere, &hmac()),
+        Err(BindError::NoAddress)
+    ));
 }

@@ -6,7 +6,10 @@ use v5::{ConnectAckReason, DisconnectReasonCode as Reason};
 
 #[tokio::test]
 async fn a_client_beyond_the_limit_is_told_and_closed() {
-    let mut mqtt = MqttConfig { connections_max: 1, ..config() };
+    let mut mqtt = MqttConfig {
+        connections_max: 1,
+        ..config()
+    };
     let rig = Rig::with(&mqtt, &hmac());
     let _first = Client5::open(&rig).await;
     let (mut second, ack) = Client5::connect(&rig, connect5()).await;
@@ -15,7 +18,10 @@ async fn a_client_beyond_the_limit_is_told_and_closed() {
     let (_, ack) = Client3::connect(&rig, connect3()).await;
     assert_eq!(ack.return_code, v3::ConnectAckReason::ServiceUnavailable);
     rig.stop().await;
-    mqtt = MqttConfig { connections_per_address_max: 1, ..config() };
+    mqtt = MqttConfig {
+        connections_per_address_max: 1,
+        ..config()
+    };
     let rig = Rig::with(&mqtt, &hmac());
     let _first = Client5::open(&rig).await;
     let (_, ack) = Client5::connect(&rig, connect5()).await;
@@ -58,7 +64,10 @@ async fn a_connection_without_connect_and_a_packet_that_never_ends_are_closed() 
 async fn a_panic_ends_one_connection_and_its_session_and_nobody_else() {
     let mut rig = Rig::start();
     let mut victim = Client5::open(&rig).await;
-    let connect = v5::Connect { client_id: "other".into(), ..connect5() };
+    let connect = v5::Connect {
+        client_id: "other".into(),
+        ..connect5()
+    };
     let (mut other, _) = Client5::connect(&rig, connect).await;
     victim.publish(1, 1, b"panic").await;
     assert!(victim.is_closed().await);
@@ -75,7 +84,10 @@ async fn a_stop_sends_what_is_settled_after_the_intake_closed_and_then_says_good
     let mut rig = Rig::start();
     let mut client = Client5::open(&rig).await;
     let mut old = Client3::dial(&rig).await;
-    let connect = v3::Connect { client_id: "old".into(), ..connect3() };
+    let connect = v3::Connect {
+        client_id: "old".into(),
+        ..connect3()
+    };
     old.send(v3::Packet::Connect(Box::new(connect))).await;
     assert!(old.receive::<v3::Packet>().await.is_some());
     client.publish(1, 1, b"owed").await;
@@ -122,7 +134,9 @@ async fn a_client_that_does_not_read_is_cut_at_the_deadline() {
     let identity = Identity::parse(DEVICE).unwrap();
     let large = ::bytes::Bytes::from(vec![0; 1 << 20]);
     for _ in 0..64 {
-        let _queued = rig.handle.deliver(&identity, large.clone(), MessageQos::AtMostOnce);
+        let _queued = rig
+            .handle
+            .deliver(&identity, large.clone(), MessageQos::AtMostOnce);
     }
     let ended = rig.handle.disconnect_all(Duration::from_millis(50)).await;
     assert_eq!(ended, Disconnected { cut: 1 });

@@ -6,12 +6,13 @@ mod clients;
 mod connect;
 mod limits;
 mod publish;
+mod script;
 mod session;
 
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -22,11 +23,12 @@ use rmqtt_codec::{types::QoS, v3, v5};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{Notify, mpsc},
+    sync::mpsc,
     time::timeout,
 };
 use tokio_util::codec::{Decoder, Encoder};
 
+use self::script::{Mode, Script, Seen};
 use super::*;
 use crate::{
     config::{AuthMethod, Secret},
@@ -38,77 +40,6 @@ const DEVICE: &str = "manhole_cover/7";
 const UP: &str = "v1/manhole_cover/7/up";
 const DOWN: &str = "v1/manhole_cover/7/down";
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A publish as the inlet saw it.
-#[derive(Debug)]
-struct Seen {
-    identity: Option<String>,
-    topic: String,
-    payload: Vec<u8>,
-    utf8: bool,
-    user_properties: Vec<(String, String)>,
-    receipt: Option<Receipt>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Mode {
-    Take,
-    Busy,
-    Refuse(Refusal),
-}
-
-/// An inlet that does as the test says and shows the test every publish it takes.
-#[derive(Debug)]
-struct Script {
-    mode: Mutex<Mode>,
-    room: Notify,
-    busy: Notify,
-    seen: mpsc::Sender<Seen>,
-}
-
-impl Script {
-    fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
-        self.room.notify_waiters();
-    }
-}
-
-impl Inlet for Script {
-    fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
-        let mode = *self.mode.lock().unwrap();
-        match mode {
-            Mode::Busy => {
-                self.busy.notify_one();
-                Offer::Busy(receipt)
-            }
-            Mode::Refuse(refusal) => Offer::Refused(receipt, refusal),
-            Mode::Take => {
-                assert_ne!(publish.payload, b"panic", "asked for by the test");
-                let seen = Seen {
-                    identity: publish.identity.map(ToString::to_string),
-                    topic: publish.topic.to_owned(),
-                    payload: publish.payload.to_vec(),
-                    utf8: publish.payload_format_utf8,
-                    user_properties: publish
-                        .user_properties
-                        .iter()
-                        .map(|(k, v)| (k.to_string(), v.to_string()))
-                        .collect(),
-                    receipt,
-                };
-                self.seen.try_send(seen).expect("the test reads what it sends");
-                Offer::Owed
-            }
-        }
-    }
-
-    async fn room(&self) {
-        let notified = self.room.notified();
-        if matches!(*self.mode.lock().unwrap(), Mode::Busy) {
-            notified.await;
-        }
-    }
-}
 
 #[derive(Debug)]
 struct TestClock {
@@ -171,20 +102,26 @@ impl Rig {
         let bound = Broker::bind(mqtt, auth).unwrap();
         let address = bound.addresses().unwrap()[0];
         let (sender, seen) = mpsc::channel(4096);
-        let inlet = Arc::new(Script {
-            mode: Mutex::new(Mode::Take),
-            room: Notify::new(),
-            busy: Notify::new(),
-            seen: sender,
-        });
+        let inlet = Arc::new(Script::new(sender));
         let clock = Arc::new(TestClock {
             ahead_ms: AtomicU64::new(0),
         });
         let mut tasks = TaskSet::new();
         let handle = bound
-            .serve(Arc::clone(&inlet), Arc::clone(&clock) as Arc<dyn Clock>, &mut tasks)
+            .serve(
+                Arc::clone(&inlet),
+                Arc::clone(&clock) as Arc<dyn Clock>,
+                &mut tasks,
+            )
             .unwrap();
-        Self { address, inlet, seen, clock, handle, tasks }
+        Self {
+            address,
+            inlet,
+            seen,
+            clock,
+            handle,
+            tasks,
+        }
     }
 
     fn pass(&self, time: Duration) {
@@ -193,7 +130,10 @@ impl Rig {
     }
 
     async fn seen(&mut self) -> Seen {
-        timeout(PATIENCE, self.seen.recv()).await.expect("a publish").unwrap()
+        timeout(PATIENCE, self.seen.recv())
+            .await
+            .expect("a publish")
+            .unwrap()
     }
 
     async fn settle(&mut self, outcome: crate::domain::Outcome) -> Seen {
@@ -321,7 +261,8 @@ impl Client5 {
     }
 
     async fn publish(&mut self, qos: u8, id: u16, payload: &[u8]) {
-        self.send(v5::Packet::Publish(Box::new(publish(qos, id, payload)))).await;
+        self.send(v5::Packet::Publish(Box::new(publish(qos, id, payload))))
+            .await;
     }
 
     /// The reason of the DISCONNECT that ends the connection.
@@ -342,7 +283,9 @@ impl Client5 {
                 ack.reason_code.into(),
                 ack.reason_string.map(|s| s.to_string()),
             ),
-            Some(v5::Packet::PublishComplete(ack)) => (ack.packet_id.get(), ack.reason_code.into(), None),
+            Some(v5::Packet::PublishComplete(ack)) => {
+                (ack.packet_id.get(), ack.reason_code.into(), None)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -378,7 +321,8 @@ impl Client5 {
     }
 
     async fn leave(mut self) {
-        self.send(v5::Packet::Disconnect(v5::Disconnect::default())).await;
+        self.send(v5::Packet::Disconnect(v5::Disconnect::default()))
+            .await;
         assert!(self.is_closed().await);
     }
 }
@@ -400,7 +344,8 @@ impl Client3 {
     }
 
     async fn publish(&mut self, qos: u8, id: u16, payload: &[u8]) {
-        self.send(v3::Packet::Publish(Box::new(publish(qos, id, payload)))).await;
+        self.send(v3::Packet::Publish(Box::new(publish(qos, id, payload))))
+            .await;
     }
 }
 

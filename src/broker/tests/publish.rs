@@ -11,7 +11,10 @@ async fn nothing_is_acknowledged_before_it_is_settled() {
     client.publish(1, 7, b"{}").await;
     let seen = rig.seen().await;
     assert_eq!(seen.identity.as_deref(), Some(DEVICE));
-    assert_eq!((seen.topic.as_str(), seen.payload.as_slice()), (UP, &b"{}"[..]));
+    assert_eq!(
+        (seen.topic.as_str(), seen.payload.as_slice()),
+        (UP, &b"{}"[..])
+    );
     // The answer to a later ping comes first: the acknowledgement was not there.
     client.ping().await;
     settle_abroad(vec![(seen.receipt.unwrap(), Outcome::Stored)]);
@@ -42,13 +45,26 @@ async fn every_outcome_has_its_reason_code() {
     let mut client = Client5::open(&rig).await;
     for (number, outcome, code, reason) in [
         (1, Outcome::Stored, 0, None),
-        (2, Outcome::Quarantined(QuarantineReason::MalformedJson), 0x99, Some("malformed_json")),
-        (3, Outcome::Quarantined(QuarantineReason::EnumCode), 0x83, Some("enum_code")),
+        (
+            2,
+            Outcome::Quarantined(QuarantineReason::MalformedJson),
+            0x99,
+            Some("malformed_json"),
+        ),
+        (
+            3,
+            Outcome::Quarantined(QuarantineReason::EnumCode),
+            0x83,
+            Some("enum_code"),
+        ),
         (4, Outcome::Refused, 0x97, None),
     ] {
         client.publish(1, number, b"x").await;
         rig.settle(outcome).await;
-        assert_eq!(client.ack().await, (number, code, reason.map(str::to_owned)));
+        assert_eq!(
+            client.ack().await,
+            (number, code, reason.map(str::to_owned))
+        );
     }
     client.publish(1, 5, b"x").await;
     drop(rig.seen().await.receipt);
@@ -59,10 +75,14 @@ async fn every_outcome_has_its_reason_code() {
 #[tokio::test]
 async fn a_client_that_wants_no_problem_information_gets_no_reason_string() {
     let mut rig = Rig::start();
-    let connect = v5::Connect { request_problem_info: false, ..connect5() };
+    let connect = v5::Connect {
+        request_problem_info: false,
+        ..connect5()
+    };
     let (mut client, _) = Client5::connect(&rig, connect).await;
     client.publish(1, 1, b"x").await;
-    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedJson)).await;
+    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedJson))
+        .await;
     assert_eq!(client.ack().await, (1, 0x99, None));
     rig.stop().await;
 }
@@ -70,12 +90,22 @@ async fn a_client_that_wants_no_problem_information_gets_no_reason_string() {
 #[tokio::test]
 async fn a_reason_string_that_does_not_fit_the_clients_packet_size_is_left_out() {
     let mut rig = Rig::start();
-    let connect = v5::Connect { max_packet_size: std::num::NonZeroU32::new(30), ..connect5() };
+    let connect = v5::Connect {
+        max_packet_size: std::num::NonZeroU32::new(30),
+        ..connect5()
+    };
     let (mut client, _) = Client5::connect(&rig, connect).await;
     client.publish(1, 1, b"x").await;
-    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedProtobuf)).await;
-    assert_eq!(client.ack().await, (1, 0x99, Some("malformed_protobuf".into())));
-    let connect = v5::Connect { max_packet_size: std::num::NonZeroU32::new(5), ..connect5() };
+    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedProtobuf))
+        .await;
+    assert_eq!(
+        client.ack().await,
+        (1, 0x99, Some("malformed_protobuf".into()))
+    );
+    let connect = v5::Connect {
+        max_packet_size: std::num::NonZeroU32::new(5),
+        ..connect5()
+    };
     let mut client = Client5::dial(&rig).await;
     client.send(v5::Packet::Connect(Box::new(connect))).await;
     assert!(client.is_closed().await);
@@ -87,8 +117,12 @@ async fn in_3_1_1_what_is_quarantined_is_acknowledged_and_what_is_refused_ends_t
     let mut rig = Rig::start();
     let mut client = Client3::open(&rig).await;
     client.publish(1, 1, b"x").await;
-    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedJson)).await;
-    assert_eq!(client.receive().await, Some(v3::Packet::PublishAck { packet_id: id(1) }));
+    rig.settle(Outcome::Quarantined(QuarantineReason::MalformedJson))
+        .await;
+    assert_eq!(
+        client.receive().await,
+        Some(v3::Packet::PublishAck { packet_id: id(1) })
+    );
     client.publish(1, 2, b"x").await;
     rig.settle(Outcome::Refused).await;
     assert!(client.is_closed().await);
@@ -108,7 +142,10 @@ async fn qos_2_is_offered_once_until_it_is_released() {
     client.publish(2, 9, b"a").await;
     assert_eq!(client.ack().await, (9, 0, None));
     let release = |number| {
-        v5::Packet::PublishRelease(v5::PublishAck2 { packet_id: id(number), ..v5::PublishAck2::default() })
+        v5::Packet::PublishRelease(v5::PublishAck2 {
+            packet_id: id(number),
+            ..v5::PublishAck2::default()
+        })
     };
     client.send(release(9)).await;
     assert_eq!(client.ack().await, (9, 0, None));
@@ -163,7 +200,12 @@ async fn more_in_flight_than_agreed_is_said_in_mqtt_5_and_left_unread_in_3_1_1()
     }
     for number in 1..=20 {
         rig.settle(Outcome::Stored).await;
-        assert_eq!(client.receive().await, Some(v3::Packet::PublishAck { packet_id: id(number) }));
+        assert_eq!(
+            client.receive().await,
+            Some(v3::Packet::PublishAck {
+                packet_id: id(number)
+            })
+        );
     }
     rig.stop().await;
 }
@@ -222,7 +264,10 @@ async fn a_3_1_1_publish_that_a_full_lane_refuses_comes_again_from_the_broker() 
     client.publish(0, 0, b"y").await;
     rig.inlet.set(Mode::Take);
     rig.settle(Outcome::Stored).await;
-    assert_eq!(client.receive().await, Some(v3::Packet::PublishAck { packet_id: id(1) }));
+    assert_eq!(
+        client.receive().await,
+        Some(v3::Packet::PublishAck { packet_id: id(1) })
+    );
     rig.stop().await;
 }
 
@@ -250,7 +295,10 @@ async fn topic_aliases_are_learnt_used_and_bounded() {
         let seen = rig.seen().await;
         assert_eq!(seen.topic, UP);
         assert!(seen.utf8);
-        assert_eq!(seen.user_properties, [("firmware".to_owned(), "1.2".to_owned())]);
+        assert_eq!(
+            seen.user_properties,
+            [("firmware".to_owned(), "1.2".to_owned())]
+        );
     }
     client.send(aliased(3, "")).await;
     assert_eq!(client.dismissed().await, Reason::ProtocolError);
@@ -263,9 +311,15 @@ async fn topic_aliases_are_learnt_used_and_bounded() {
 #[tokio::test]
 async fn what_is_not_offered_or_not_allowed_ends_with_its_code() {
     let rig = Rig::start();
-    let retained = rmqtt_codec::types::Publish { retain: true, ..publish(1, 1, b"x") };
+    let retained = rmqtt_codec::types::Publish {
+        retain: true,
+        ..publish(1, 1, b"x")
+    };
     let large = publish(0, 0, &[0; 5000]);
-    let wildcard = rmqtt_codec::types::Publish { topic: "v1/+/up".into(), ..publish(0, 0, b"x") };
+    let wildcard = rmqtt_codec::types::Publish {
+        topic: "v1/+/up".into(),
+        ..publish(0, 0, b"x")
+    };
     for (packet, reason) in [
         (retained, Reason::RetainNotSupported),
         (large, Reason::PacketTooLarge),
@@ -282,10 +336,16 @@ async fn what_is_not_offered_or_not_allowed_ends_with_its_code() {
 async fn a_retained_3_1_1_publish_is_an_ordinary_one() {
     let mut rig = Rig::start();
     let mut client = Client3::open(&rig).await;
-    let retained = rmqtt_codec::types::Publish { retain: true, ..publish(1, 1, b"x") };
+    let retained = rmqtt_codec::types::Publish {
+        retain: true,
+        ..publish(1, 1, b"x")
+    };
     client.send(v3::Packet::Publish(Box::new(retained))).await;
     rig.settle(Outcome::Stored).await;
-    assert_eq!(client.receive().await, Some(v3::Packet::PublishAck { packet_id: id(1) }));
+    assert_eq!(
+        client.receive().await,
+        Some(v3::Packet::PublishAck { packet_id: id(1) })
+    );
     rig.stop().await;
 }
 
@@ -308,7 +368,13 @@ async fn a_publish_in_single_bytes_is_the_same_publish() {
 
 #[tokio::test]
 async fn an_anonymous_client_has_no_identity_and_hears_nothing() {
-    let mut rig = Rig::with(&config(), &AuthConfig { method: AuthMethod::Anonymous, key: None });
+    let mut rig = Rig::with(
+        &config(),
+        &AuthConfig {
+            method: AuthMethod::Anonymous,
+            key: None,
+        },
+    );
     let mut client = Client5::open(&rig).await;
     client.publish(0, 0, b"{}").await;
     assert_eq!(rig.seen().await.identity, None);

@@ -5,6 +5,7 @@ use crate::domain::Outcome;
 use rmqtt_codec::types::Publish;
 use v5::DisconnectReasonCode as Reason;
 
+#[expect(clippy::fn_params_excessive_bools, reason = "the field of CONNECT")]
 fn lasting(clean_start: bool) -> v5::Connect {
     v5::Connect {
         clean_start,
@@ -18,12 +19,18 @@ fn device() -> Identity {
 }
 
 fn deliver(rig: &Rig, payload: &'static [u8], qos: MessageQos) -> Delivery {
-    rig.handle.deliver(&device(), ::bytes::Bytes::from_static(payload), qos)
+    rig.handle
+        .deliver(&device(), ::bytes::Bytes::from_static(payload), qos)
 }
 
 async fn puback(client: &mut Client5, message: &Publish) {
     let packet_id = message.packet_id.unwrap();
-    client.send(v5::Packet::PublishAck(v5::PublishAck { packet_id, ..v5::PublishAck::default() })).await;
+    client
+        .send(v5::Packet::PublishAck(v5::PublishAck {
+            packet_id,
+            ..v5::PublishAck::default()
+        }))
+        .await;
 }
 
 #[tokio::test]
@@ -41,12 +48,21 @@ async fn a_device_hears_its_own_messages_and_is_refused_everything_else() {
     ] {
         assert_eq!(client.subscribe(filter, 1).await, [code], "{filter}");
     }
-    assert_eq!(deliver(&rig, b"x", MessageQos::AtLeastOnce), Delivery::default());
+    assert_eq!(
+        deliver(&rig, b"x", MessageQos::AtLeastOnce),
+        Delivery::default()
+    );
     assert_eq!(client.subscribe(DOWN, 1).await, [1]);
-    assert_eq!(deliver(&rig, b"open", MessageQos::ExactlyOnce), Delivery { queued: 1, full: 0 });
+    assert_eq!(
+        deliver(&rig, b"open", MessageQos::ExactlyOnce),
+        Delivery { queued: 1, full: 0 }
+    );
     let message = client.message().await;
     assert_eq!((&*message.topic, &*message.payload), (DOWN, &b"open"[..]));
-    assert_eq!((message.qos, message.retain, message.dup), (QoS::AtLeastOnce, false, false));
+    assert_eq!(
+        (message.qos, message.retain, message.dup),
+        (QoS::AtLeastOnce, false, false)
+    );
     client
         .send(v5::Packet::Unsubscribe(v5::Unsubscribe {
             packet_id: id(2),
@@ -61,7 +77,10 @@ async fn a_device_hears_its_own_messages_and_is_refused_everything_else() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(deliver(&rig, b"x", MessageQos::AtLeastOnce), Delivery::default());
+    assert_eq!(
+        deliver(&rig, b"x", MessageQos::AtLeastOnce),
+        Delivery::default()
+    );
     rig.stop().await;
 }
 
@@ -69,13 +88,27 @@ async fn a_device_hears_its_own_messages_and_is_refused_everything_else() {
 async fn a_3_1_1_device_is_refused_with_0x80() {
     let rig = Rig::start();
     let mut client = Client3::open(&rig).await;
-    let filters = vec![(DOWN.into(), QoS::ExactlyOnce), ("#".into(), QoS::AtMostOnce)];
-    client.send(v3::Packet::Subscribe { packet_id: id(1), topic_filters: filters }).await;
+    let filters = vec![
+        (DOWN.into(), QoS::ExactlyOnce),
+        ("#".into(), QoS::AtMostOnce),
+    ];
+    client
+        .send(v3::Packet::Subscribe {
+            packet_id: id(1),
+            topic_filters: filters,
+        })
+        .await;
     let status = vec![
         v3::SubscribeReturnCode::Success(QoS::ExactlyOnce),
         v3::SubscribeReturnCode::Failure,
     ];
-    assert_eq!(client.receive().await, Some(v3::Packet::SubscribeAck { packet_id: id(1), status }));
+    assert_eq!(
+        client.receive().await,
+        Some(v3::Packet::SubscribeAck {
+            packet_id: id(1),
+            status
+        })
+    );
     deliver(&rig, b"m", MessageQos::AtMostOnce);
     match client.receive().await {
         Some(v3::Packet::Publish(message)) => assert_eq!(&*message.payload, b"m"),
@@ -94,7 +127,10 @@ async fn exactly_once_goes_through_its_four_steps() {
     assert_eq!(message.qos, QoS::ExactlyOnce);
     let packet_id = message.packet_id.unwrap();
     client
-        .send(v5::Packet::PublishReceived(v5::PublishAck { packet_id, ..v5::PublishAck::default() }))
+        .send(v5::Packet::PublishReceived(v5::PublishAck {
+            packet_id,
+            ..v5::PublishAck::default()
+        }))
         .await;
     match client.receive().await {
         Some(v5::Packet::PublishRelease(release)) => {
@@ -110,7 +146,10 @@ async fn exactly_once_goes_through_its_four_steps() {
 #[tokio::test]
 async fn messages_stay_within_the_clients_receive_maximum() {
     let rig = Rig::start();
-    let connect = v5::Connect { receive_max: Some(id(1)), ..connect5() };
+    let connect = v5::Connect {
+        receive_max: Some(id(1)),
+        ..connect5()
+    };
     let (mut client, _) = Client5::connect(&rig, connect).await;
     client.subscribe(DOWN, 1).await;
     for payload in [&b"1"[..], b"2", b"3"] {
@@ -129,7 +168,10 @@ async fn messages_stay_within_the_clients_receive_maximum() {
 #[tokio::test]
 async fn a_message_larger_than_the_client_takes_is_dropped() {
     let rig = Rig::start();
-    let connect = v5::Connect { max_packet_size: std::num::NonZeroU32::new(60), ..connect5() };
+    let connect = v5::Connect {
+        max_packet_size: std::num::NonZeroU32::new(60),
+        ..connect5()
+    };
     let (mut client, _) = Client5::connect(&rig, connect).await;
     client.subscribe(DOWN, 1).await;
     deliver(&rig, &[0; 100], MessageQos::AtLeastOnce);
@@ -167,8 +209,10 @@ async fn the_queue_of_a_client_that_is_away_is_bounded() {
     let (mut client, _) = Client5::connect(&rig, lasting(false)).await;
     client.subscribe(DOWN, 1).await;
     client.leave().await;
-    let queued = (0..100).filter(|_| deliver(&rig, b"m", MessageQos::AtLeastOnce).queued == 1).count();
-    assert_eq!(queued, super::line::MAIL_MAX);
+    let queued = (0..100)
+        .filter(|_| deliver(&rig, b"m", MessageQos::AtLeastOnce).queued == 1)
+        .count();
+    assert_eq!(queued, line::MAIL_MAX);
     rig.stop().await;
 }
 
@@ -185,7 +229,10 @@ async fn a_second_connection_takes_the_session_over() {
     let (_third, ack) = Client5::connect(&rig, lasting(true)).await;
     assert!(!ack.session_present);
     assert_eq!(second.dismissed().await, Reason::SessionTakenOver);
-    assert_eq!(deliver(&rig, b"m", MessageQos::AtLeastOnce), Delivery::default());
+    assert_eq!(
+        deliver(&rig, b"m", MessageQos::AtLeastOnce),
+        Delivery::default()
+    );
     rig.stop().await;
 }
 
@@ -194,7 +241,10 @@ async fn clients_of_one_identity_do_not_disturb_each_other() {
     let rig = Rig::start();
     let mut clients = Vec::new();
     for client_id in ["a", "b"] {
-        let connect = v5::Connect { client_id: client_id.into(), ..connect5() };
+        let connect = v5::Connect {
+            client_id: client_id.into(),
+            ..connect5()
+        };
         let (mut client, _) = Client5::connect(&rig, connect).await;
         client.subscribe(DOWN, 1).await;
         clients.push(client);
@@ -291,10 +341,17 @@ fn with_will(delay_s: u32, expiry_s: u32) -> v5::Connect {
 #[tokio::test]
 async fn a_will_is_published_when_the_connection_dies_and_not_after_a_good_bye() {
     let mut rig = Rig::start();
-    Client5::connect(&rig, with_will(0, 0)).await.0.leave().await;
+    Client5::connect(&rig, with_will(0, 0))
+        .await
+        .0
+        .leave()
+        .await;
     drop(Client5::connect(&rig, with_will(0, 0)).await);
     let seen = rig.seen().await;
-    assert_eq!((seen.topic.as_str(), seen.payload.as_slice()), (UP, &b"will"[..]));
+    assert_eq!(
+        (seen.topic.as_str(), seen.payload.as_slice()),
+        (UP, &b"will"[..])
+    );
     assert_eq!(seen.identity.as_deref(), Some(DEVICE));
     assert!(seen.utf8);
     let (mut client, _) = Client5::connect(&rig, with_will(0, 0)).await;

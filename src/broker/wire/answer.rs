@@ -117,7 +117,8 @@ impl Answers<'_> {
         let Some(text) = reason else { return };
         put_variable(self.out, 3 + text.len());
         self.out.put_u8(0x1f);
-        self.out.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
+        self.out
+            .put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
         self.out.put_slice(text.as_bytes());
     }
 
@@ -159,7 +160,10 @@ impl Answers<'_> {
         let id_bytes = if head.qos == QoS::AtMostOnce { 0 } else { 2 };
         let properties = usize::from(self.version == Version::V5);
         let first = 0x30 | (head.qos.value() << 1) | if head.again { 8 } else { 0 };
-        self.begin(first, 2 + topic.len() + id_bytes + properties + payload.len())?;
+        self.begin(
+            first,
+            2 + topic.len() + id_bytes + properties + payload.len(),
+        )?;
         self.out.put_u16(topic_bytes);
         self.out.put_slice(topic.as_bytes());
         if id_bytes != 0 {

@@ -38,7 +38,9 @@ pub(crate) fn frame(buffer: &[u8], bytes_max: u32) -> Result<Option<Frame<'_>>, 
         }
     }
     if rest.len() >= 4 {
-        return Err(Violation::malformed("remaining length has more than four bytes"));
+        return Err(Violation::malformed(
+            "remaining length has more than four bytes",
+        ));
     }
     Ok(None)
 }
@@ -123,7 +125,9 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(Violation::malformed("variable byte integer has more than four bytes"))
+        Err(Violation::malformed(
+            "variable byte integer has more than four bytes",
+        ))
     }
 
     /// Bytes behind a two-byte length.
@@ -176,15 +180,23 @@ mod tests {
     #[test]
     fn the_size_limit_counts_the_whole_packet_and_strikes_before_the_body_arrives() {
         assert_eq!(total(&[0x30, 98], 100), Ok(None));
-        assert_eq!(total(&[0x30, 99], 100), Err(DisconnectReasonCode::PacketTooLarge));
+        assert_eq!(
+            total(&[0x30, 99], 100),
+            Err(DisconnectReasonCode::PacketTooLarge)
+        );
         let huge = [0x30, 0xff, 0xff, 0xff, 0x7f];
-        assert_eq!(total(&huge, 1 << 20), Err(DisconnectReasonCode::PacketTooLarge));
+        assert_eq!(
+            total(&huge, 1 << 20),
+            Err(DisconnectReasonCode::PacketTooLarge)
+        );
     }
 
     #[test]
     fn reserved_types_flags_and_lengths_are_malformed_at_once() {
         let malformed = Err(DisconnectReasonCode::MalformedPacket);
-        for first in [0x00, 0x36, 0x3f, 0x20, 0x11, 0x60, 0x80, 0x90, 0xa0, 0xb0, 0xd0, 0xc1, 0xe4] {
+        for first in [
+            0x00, 0x36, 0x3f, 0x20, 0x11, 0x60, 0x80, 0x90, 0xa0, 0xb0, 0xd0, 0xc1, 0xe4,
+        ] {
             assert_eq!(total(&[first], 100), malformed, "{first:#x}");
         }
         assert_eq!(total(&[0x30, 0x80, 0x80, 0x80, 0x80], 100), malformed);

@@ -124,7 +124,11 @@ impl<'a> Publish<'a> {
                 let pair = (reader.text()?.into(), reader.text()?.into());
                 self.user_properties.push(pair);
             }
-            _ => return Err(Violation::malformed("a property that PUBLISH does not have")),
+            _ => {
+                return Err(Violation::malformed(
+                    "a property that PUBLISH does not have",
+                ));
+            }
         }
         Ok(())
     }
@@ -175,28 +179,41 @@ mod tests {
             proptest::collection::vec((text, text), 0..4),
             any::<bool>(),
         )
-            .prop_map(|(alias, correlation, expiry, content, user, utf8)| v5::PublishProperties {
-                topic_alias: alias.and_then(std::num::NonZeroU16::new),
-                correlation_data: correlation.map(Into::into),
-                message_expiry_interval: expiry.and_then(std::num::NonZeroU32::new),
-                response_topic: content.clone().map(Into::into),
-                content_type: content.map(Into::into),
-                user_properties: user.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
-                is_utf8_payload: utf8,
-                subscription_ids: Vec::new(),
+            .prop_map(|(alias, correlation, expiry, content, user, utf8)| {
+                v5::PublishProperties {
+                    topic_alias: alias.and_then(std::num::NonZeroU16::new),
+                    correlation_data: correlation.map(Into::into),
+                    message_expiry_interval: expiry.and_then(std::num::NonZeroU32::new),
+                    response_topic: content.clone().map(Into::into),
+                    content_type: content.map(Into::into),
+                    user_properties: user
+                        .into_iter()
+                        .map(|(k, v)| (k.into(), v.into()))
+                        .collect(),
+                    is_utf8_payload: utf8,
+                    subscription_ids: Vec::new(),
+                }
             });
         let payload = proptest::collection::vec(any::<u8>(), 0..300);
-        (0_u8..3, any::<(bool, bool)>(), text, 1_u16.., payload, properties).prop_map(
-            |(qos, (dup, retain), topic, id, payload, properties)| types::Publish {
-                dup: dup && qos > 0,
-                retain,
-                qos: QoS::try_from(qos).unwrap(),
-                topic: topic.into(),
-                packet_id: std::num::NonZeroU16::new(id).filter(|_| qos > 0),
-                payload: payload.into(),
-                properties: Some(properties),
-            },
+        (
+            0_u8..3,
+            any::<(bool, bool)>(),
+            text,
+            1_u16..,
+            payload,
+            properties,
         )
+            .prop_map(|(qos, (dup, retain), topic, id, payload, properties)| {
+                types::Publish {
+                    dup: dup && qos > 0,
+                    retain,
+                    qos: QoS::try_from(qos).unwrap(),
+                    topic: topic.into(),
+                    packet_id: std::num::NonZeroU16::new(id).filter(|_| qos > 0),
+                    payload: payload.into(),
+                    properties: Some(properties),
+                }
+            })
     }
 
     fn bytes(version: Version, publish: &types::Publish) -> BytesMut {
@@ -246,7 +263,10 @@ mod tests {
             (b"\x30\x03\x00\x00\x00", Code::ProtocolError),
             (b"\x30\x06\x00\x01a\x02\x0b\x01", Code::ProtocolError),
             (b"\x30\x06\x00\x01a\x02\x01\x02", Code::ProtocolError),
-            (b"\x30\x08\x00\x01a\x04\x01\x01\x01\x01", Code::ProtocolError),
+            (
+                b"\x30\x08\x00\x01a\x04\x01\x01\x01\x01",
+                Code::ProtocolError,
+            ),
             (b"\x30\x08\x00\x01a\x04\x08\x00\x01#", Code::ProtocolError),
             (b"\x30\x06\x00\x01a\x02\x24\x01", Code::MalformedPacket),
             (b"\x30\x04\x00\x01a\x05", Code::MalformedPacket),
@@ -254,6 +274,9 @@ mod tests {
         for (bytes, reason) in cases {
             assert_eq!(read(Version::V5, bytes).unwrap_err(), reason, "{bytes:x?}");
         }
-        assert_eq!(read(Version::V3, b"\x30\x02\x00\x00").unwrap_err(), Code::MalformedPacket);
+        assert_eq!(
+            read(Version::V3, b"\x30\x02\x00\x00").unwrap_err(),
+            Code::MalformedPacket
+        );
     }
 }

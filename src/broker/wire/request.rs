@@ -66,10 +66,16 @@ pub(crate) fn read_greeting(frame: Frame<'_>) -> Result<Greeting, Violation> {
         (b"MQTT", 5) => Version::V5,
         (b"MQTT", 4) | (b"MQIsdp", 3) => Version::V3,
         (b"MQTT", 0..=3) | (b"MQIsdp", _) => {
-            return Ok(Greeting::Refused(Version::V3, ConnectAckReason::UnsupportedProtocolVersion));
+            return Ok(Greeting::Refused(
+                Version::V3,
+                ConnectAckReason::UnsupportedProtocolVersion,
+            ));
         }
         (b"MQTT", _) => {
-            return Ok(Greeting::Refused(Version::V5, ConnectAckReason::UnsupportedProtocolVersion));
+            return Ok(Greeting::Refused(
+                Version::V5,
+                ConnectAckReason::UnsupportedProtocolVersion,
+            ));
         }
         _ => return Err(Violation::protocol("not MQTT")),
     };
@@ -104,13 +110,17 @@ fn read_connect(
     let clean = flags & CLEAN_START != 0;
     let connect = match version {
         Version::V3 => match v3::Codec::new(0).decode(&mut bytes).map_err(violation)? {
-            Some((v3::Packet::Connect(connect), _)) => {
-                lift_connect(v3::Connect { clean_session: clean, ..*connect })
-            }
+            Some((v3::Packet::Connect(connect), _)) => lift_connect(v3::Connect {
+                clean_session: clean,
+                ..*connect
+            }),
             _ => return Err(Violation::malformed("CONNECT")),
         },
         Version::V5 => match v5::Codec::new(0, 0).decode(&mut bytes).map_err(violation)? {
-            Some((v5::Packet::Connect(connect), _)) => v5::Connect { clean_start: clean, ..*connect },
+            Some((v5::Packet::Connect(connect), _)) => v5::Connect {
+                clean_start: clean,
+                ..*connect
+            },
             _ => return Err(Violation::malformed("CONNECT")),
         },
     };
@@ -167,8 +177,14 @@ fn check_connect(connect: &v5::Connect) -> Result<(), Violation> {
     if will.topic.is_empty() || will.topic.contains(['+', '#']) {
         return Err(Violation::malformed("the will's topic is no topic name"));
     }
-    if will.response_topic.as_ref().is_some_and(|t| t.is_empty() || t.contains(['+', '#'])) {
-        return Err(Violation::protocol("the will's response topic is no topic name"));
+    if will
+        .response_topic
+        .as_ref()
+        .is_some_and(|t| t.is_empty() || t.contains(['+', '#']))
+    {
+        return Err(Violation::protocol(
+            "the will's response topic is no topic name",
+        ));
     }
     check_text(will.response_topic.as_ref())?;
     check_text(will.content_type.as_ref())?;
@@ -184,7 +200,10 @@ fn check_text(text: Option<&ByteString>) -> Result<(), Violation> {
 
 fn check_pairs(pairs: &[(ByteString, ByteString)]) -> Result<(), Violation> {
     if pairs.len() > USER_PROPERTIES_MAX {
-        return Err(Violation::new(DisconnectReasonCode::QuotaExceeded, "too many user properties"));
+        return Err(Violation::new(
+            DisconnectReasonCode::QuotaExceeded,
+            "too many user properties",
+        ));
     }
     for (key, value) in pairs {
         check_text(Some(key))?;
@@ -273,19 +292,23 @@ fn lift(packet: v3::Packet) -> Result<Request, Violation> {
         (filter, options)
     };
     request(match packet {
-        v3::Packet::Subscribe { packet_id, topic_filters } => v5::Packet::Subscribe(v5::Subscribe {
+        v3::Packet::Subscribe {
+            packet_id,
+            topic_filters,
+        } => v5::Packet::Subscribe(v5::Subscribe {
             packet_id,
             id: None,
             user_properties: Vec::new(),
             topic_filters: topic_filters.into_iter().map(options).collect(),
         }),
-        v3::Packet::Unsubscribe { packet_id, topic_filters } => {
-            v5::Packet::Unsubscribe(v5::Unsubscribe {
-                packet_id,
-                user_properties: Vec::new(),
-                topic_filters,
-            })
-        }
+        v3::Packet::Unsubscribe {
+            packet_id,
+            topic_filters,
+        } => v5::Packet::Unsubscribe(v5::Unsubscribe {
+            packet_id,
+            user_properties: Vec::new(),
+            topic_filters,
+        }),
         v3::Packet::PingRequest => v5::Packet::PingRequest,
         v3::Packet::Disconnect => v5::Packet::Disconnect(v5::Disconnect::default()),
         _ => return Err(Violation::malformed("a packet that clients do not send")),
@@ -308,12 +331,18 @@ fn request(packet: v5::Packet) -> Result<Request, Violation> {
         }
         v5::Packet::Subscribe(subscribe) => {
             check_pairs(&subscribe.user_properties)?;
-            subscribe.topic_filters.iter().try_for_each(|(filter, _)| check_filter(filter))?;
+            subscribe
+                .topic_filters
+                .iter()
+                .try_for_each(|(filter, _)| check_filter(filter))?;
             Request::Subscribe(subscribe)
         }
         v5::Packet::Unsubscribe(unsubscribe) => {
             check_pairs(&unsubscribe.user_properties)?;
-            unsubscribe.topic_filters.iter().try_for_each(check_filter)?;
+            unsubscribe
+                .topic_filters
+                .iter()
+                .try_for_each(check_filter)?;
             Request::Unsubscribe(unsubscribe)
         }
         v5::Packet::PingRequest => Request::Ping,

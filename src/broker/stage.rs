@@ -1,0 +1,28 @@
+//! Where a connection stands, and why it may not be read; [`super::connection`] draws the states.
+
+use std::{future::Future, pin::Pin, time::Instant};
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// CONNECT has not come.
+    Greeting,
+    /// The session is still with another connection.
+    Claiming,
+    /// Connected.
+    Open,
+    /// The last bytes are leaving.
+    Leaving,
+    /// The client is expected to close.
+    Lingering,
+    /// Over.
+    Done,
+}
+
+/// Why the socket is not read.
+pub(crate) enum Hold {
+    /// The inlet had no room.
+    Room(Pin<Box<dyn Future<Output = ()> + Send>>, Instant),
+    /// Too many acknowledgements are owed to a client that cannot be told a limit.
+    Acknowledgements,
+}
