@@ -81,8 +81,10 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
             format!("v1/{}/{{device}}/up", class.id()),
         ],
         vec!["message".to_owned(), class.message_name().to_owned()],
-        vec!["standards".to_owned(), class.standards().join(", ")],
     ]);
+    if !class.standards().is_empty() {
+        text.push_str(&format!("standards  {}\n", class.standards().join(", ")));
+    }
     let head = ["FIELD", "NUMBER", "TYPE", "UNIT", "RANGE", "名称"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(class.fields().iter().map(|field| {

@@ -34,7 +34,9 @@ pub(super) fn quarantine(given: &ArgMatches) -> Result<(), Failure> {
     if given.get_flag("json") {
         return print_json(&entries.iter().map(entry_json).collect());
     }
-    let head = ["NUMBER", "RECEIVED", "LANE", "REASON", "CLASS", "DEVICE", "BYTES", "DETAIL"];
+    let head = [
+        "NUMBER", "RECEIVED", "LANE", "REASON", "CLASS", "DEVICE", "BYTES", "DETAIL",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(|entry| {
         vec![
@@ -56,11 +58,15 @@ impl From<SpoolError> for Failure {
         let exit = match &error {
             SpoolError::Store(store) => match store {
                 StoreError::Locked { .. } => Exit::TempFail,
-                StoreError::NotADirectory { .. } | StoreError::NotWritable { .. } => Exit::CannotCreate,
+                StoreError::NotADirectory { .. } | StoreError::NotWritable { .. } => {
+                    Exit::CannotCreate
+                }
                 StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => Exit::Config,
                 StoreError::Corrupt { .. } => Exit::Data,
                 StoreError::Missing { .. } => Exit::NoInput,
-                StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Other { .. } => Exit::Io,
+                StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Other { .. } => {
+                    Exit::Io
+                }
             },
             SpoolError::Book { .. } => Exit::Data,
             _ => Exit::Io,
@@ -70,16 +76,40 @@ impl From<SpoolError> for Failure {
 }
 
 fn stat_text(stat: &SpoolStat) -> String {
-    let incarnation = stat.incarnation.map_or_else(|| "none yet".to_owned(), |i| i.to_string());
+    let incarnation = stat
+        .incarnation
+        .map_or_else(|| "none yet".to_owned(), |i| i.to_string());
     let mut text = table(&[
         vec!["incarnation".to_owned(), incarnation],
         vec!["format".to_owned(), stat.format_version.to_string()],
-        vec!["table files".to_owned(), format!("{} bytes", stat.table_bytes)],
-        vec!["quarantine".to_owned(), format!("{} bytes", stat.quarantine_bytes)],
-        vec!["damaged".to_owned(), format!("{} bytes", stat.damaged_bytes)],
-        vec!["balances".to_owned(), if stat.balances { "yes" } else { "NO" }.to_owned()],
+        vec![
+            "table files".to_owned(),
+            format!("{} bytes", stat.table_bytes),
+        ],
+        vec![
+            "quarantine".to_owned(),
+            format!("{} bytes", stat.quarantine_bytes),
+        ],
+        vec![
+            "damaged".to_owned(),
+            format!("{} bytes", stat.damaged_bytes),
+        ],
+        vec![
+            "balances".to_owned(),
+            if stat.balances { "yes" } else { "NO" }.to_owned(),
+        ],
     ]);
-    let head = ["LANE", "OLDEST", "NEXT", "READINGS", "BLOCKS", "GAPS", "BYTES", "RAW BYTES", "SINCE"];
+    let head = [
+        "LANE",
+        "OLDEST",
+        "NEXT",
+        "READINGS",
+        "BLOCKS",
+        "GAPS",
+        "BYTES",
+        "RAW BYTES",
+        "SINCE",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(stat.lanes.iter().map(|(name, lane)| {
         vec![
@@ -96,9 +126,22 @@ fn stat_text(stat: &SpoolStat) -> String {
     }));
     text.push('\n');
     text.push_str(&table(&rows));
-    let head = ["LEDGER", "RECEIVED", "DELIVERED", "SPOOLED", "QUARANTINED", "SUPPRESSED", "DROPPED"];
+    let head = [
+        "LEDGER",
+        "RECEIVED",
+        "DELIVERED",
+        "SPOOLED",
+        "QUARANTINED",
+        "SUPPRESSED",
+        "DROPPED",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(stat.ledger.lanes.iter().map(|(lane, ledger)| ledger_row(lane.name(), ledger)));
+    rows.extend(
+        stat.ledger
+            .lanes
+            .iter()
+            .map(|(lane, ledger)| ledger_row(lane.name(), ledger)),
+    );
     rows.push(ledger_row("all", &stat.ledger.total()));
     text.push('\n');
     text.push_str(&table(&rows));
@@ -114,7 +157,11 @@ fn ledger_row(name: &str, ledger: &LaneLedger) -> Vec<String> {
         .filter(|reason| ledger.dropped(**reason) > 0)
         .map(|reason| format!("{reason} {}", ledger.dropped(*reason)))
         .collect();
-    let dropped = if reasons.is_empty() { "0".to_owned() } else { reasons.join(", ") };
+    let dropped = if reasons.is_empty() {
+        "0".to_owned()
+    } else {
+        reasons.join(", ")
+    };
     let mut row = vec![name.to_owned()];
     let numbers = [
         ledger.received,
@@ -198,7 +245,10 @@ fn entry_json(entry: &Quarantined) -> Value {
 fn time_text(at: UnixNanos) -> String {
     time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0))
         .ok()
-        .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
+        .and_then(|at| {
+            at.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
         .unwrap_or_else(|| at.0.to_string())
 }
 

@@ -14,6 +14,11 @@ use crate::{
 };
 
 pub(super) fn token(given: &ArgMatches) -> Result<(), Failure> {
+    let devices = given.get_many::<String>("device").into_iter().flatten();
+    let devices = devices
+        .map(|device| Identity::parse(device))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::new(Exit::Usage, format!("--device: {error}")))?;
     let mut config = settled(&sources(given))?;
     // A password is of use for `hmac` only; a node that runs `anonymous` today may issue them for tomorrow.
     config.auth.method = AuthMethod::Hmac;
@@ -26,17 +31,13 @@ pub(super) fn token(given: &ArgMatches) -> Result<(), Failure> {
         Missing::Fail,
     )?;
     let key = config.auth.key.map(|secret| secret.0).unwrap_or_default();
-    let devices: Vec<&String> = given.get_many("device").into_iter().flatten().collect();
     let mut text = String::new();
-    for device in &devices {
-        let identity = Identity::parse(device)
-            .map_err(|error| Failure::new(Exit::Usage, format!("--device: {error}")))?;
-        let password = password(&key, &identity)?;
+    for identity in &devices {
         if devices.len() > 1 {
             text.push_str(identity.as_str());
             text.push('\t');
         }
-        text.push_str(&password);
+        text.push_str(&password(&key, identity)?);
         text.push('\n');
     }
     print_plain(&text)

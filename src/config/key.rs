@@ -100,6 +100,11 @@ pub fn settle(
             auth.key = Some(key);
             Ok(Found::File(path))
         }
+        Err(Keyless::Unreadable { source, path })
+            if is_own && source.kind() == io::ErrorKind::NotADirectory =>
+        {
+            Err(Keyless::NotMade { path, source })
+        }
         Err(Keyless::Unreadable { source, .. })
             if is_own && source.kind() == io::ErrorKind::NotFound =>
         {

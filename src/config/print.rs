@@ -80,7 +80,10 @@ pub fn example_toml() -> String {
 fn heading(out: &mut String, section: &mut &'static str, setting: &'static Setting) {
     if *section != setting.section() {
         *section = setting.section();
-        line(out, format_args!("\n[{section}]"));
+        if !out.ends_with("\n\n") {
+            out.push('\n');
+        }
+        line(out, format_args!("[{section}]"));
     }
 }
 

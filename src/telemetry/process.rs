@@ -1,14 +1,20 @@
 //! What the process uses, read from /proc when somebody asks.
 
-use std::{fs, io};
+use std::{fs, io, sync::OnceLock, time::Duration};
 
 use metrics::{counter, gauge};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    time::{ClockId, clock_gettime},
+};
 
 use super::metric::{Kind, Metric};
 
 /// The unit of times in /proc: fixed at 100 in the kernel's interface on every architecture that is built for.
 const CLOCK_TICKS_PER_SECOND: u64 = 100;
+
+/// Start of the process: worked out once, for the calendar clock may be set later.
+static START: OnceLock<f64> = OnceLock::new();
 
 /// The process's own metrics.
 pub const METRICS: &[Metric] = &[
@@ -70,10 +76,8 @@ pub(super) fn sample() {
         counter!("sensegate_process_cpu_seconds_total", "mode" => "system")
             .absolute(stat.system / tick);
         gauge!("sensegate_process_threads").set(float(stat.threads));
-        if let Some(boot) = boot_time() {
-            let start = float(boot) + float(stat.start_ticks) / float(tick);
-            gauge!("sensegate_process_start_time_seconds").set(start);
-        }
+        let started = *START.get_or_init(|| start(&stat));
+        gauge!("sensegate_process_start_time_seconds").set(started);
     }
     if let Some(resident) = resident_bytes() {
         gauge!("sensegate_process_resident_memory_bytes").set(float(resident));
@@ -136,14 +140,14 @@ fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-fn boot_time() -> Option<u64> {
-    fs::read_to_string("/proc/stat")
-        .ok()?
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()
+/// Unix time of the start; without /proc/stat, which a hardened unit hides.
+fn start(stat: &Stat) -> f64 {
+    let seconds = |clock| {
+        let time = clock_gettime(clock);
+        Duration::try_from(time).unwrap_or_default().as_secs_f64()
+    };
+    let age = seconds(ClockId::Boottime) - float(stat.start_ticks) / float(CLOCK_TICKS_PER_SECOND);
+    seconds(ClockId::Realtime) - age
 }
 
 #[expect(

@@ -1,6 +1,7 @@
 //! The gateway as its users meet it: the real binary, real sockets, a real `RocksDB`, a real platform.
 #![cfg(test)]
 
+mod cli;
 mod delivery;
 mod demo;
 mod device;
