@@ -278,10 +278,11 @@ impl World {
             let idle = self.pump().is_some();
             self.take();
             self.answer();
-            if idle && self.up.is_empty() && self.down.is_empty() {
-                if self.is_done() {
-                    return;
-                }
+            let quiet = idle && self.up.is_empty() && self.down.is_empty();
+            if quiet && self.is_done() {
+                return;
+            }
+            if quiet {
                 self.advance(Duration::from_millis(50));
             }
         }
