@@ -84,6 +84,7 @@ fn a_list_replaces_the_list_of_a_lower_source() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_wrong_in_a_file_is_said_with_file_line_key_and_value() {
     let cases = [
         (

@@ -53,7 +53,7 @@ impl MemorySpool {
             lanes: Mutex::new(LaneMap::from_fn(|_| MemoryLane::default())),
             commits: watch::Sender::new(0),
             incarnation: Incarnation([incarnation; 16]),
-            cached: incarnation % 2 == 0,
+            cached: incarnation.is_multiple_of(2),
         }))
     }
 
