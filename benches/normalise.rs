@@ -96,7 +96,7 @@ fn naive(message: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) {
 fn readings(c: &mut Criterion) {
     let classes = Classes::embedded().unwrap();
     let class = classes.get(CLASS).unwrap();
-    let array = format!("[{}]", vec![READING; 10].join(","));
+    let array = format!("[{}]", [READING; 10].join(","));
     let report = report(class);
     let mut out = Encoded::default();
 

@@ -208,7 +208,7 @@ fn all_that_is_wrong_is_told_at_once_and_where_it_stands() {
         assert!(
             told.iter().any(|line| line.starts_with(start)),
             "{start}: {told:?}"
-        )
+        );
     };
     has(&format!("{}:2: mqtt.receive_max: ", path.display()));
     has(&format!("{}:3: mqtt.what: ", path.display()));

@@ -151,9 +151,13 @@ impl Running {
             self.stop_deadline.saturating_sub(spent)
         };
         self.broker.close_intake().await;
+        let acknowledge = self.stop_deadline / ACKNOWLEDGE_SHARE;
+        if tokio::time::timeout(acknowledge, self.writer.drained()).await.is_err() {
+            tracing::warn!("the disk takes no writes: what it does not hold is not acknowledged");
+        }
         let disconnected = self
             .broker
-            .disconnect_all(self.stop_deadline / ACKNOWLEDGE_SHARE)
+            .disconnect_all(left(begun) / ACKNOWLEDGE_SHARE)
             .await;
         if disconnected.cut > 0 {
             tracing::warn!(connections = disconnected.cut, "cut at the deadline");

@@ -255,7 +255,9 @@ impl World {
                 });
                 spool.next += count;
             }
-            Op::Pump(times) => (0..times).for_each(|_| drop(self.pump())),
+            Op::Pump(times) => (0..times).for_each(|_| {
+                self.pump();
+            }),
             Op::Take(times) => (0..times).for_each(|_| self.take()),
             Op::Answer(times) => (0..times).for_each(|_| self.answer()),
             Op::Advance(millis) => self.advance(Duration::from_millis(millis)),
