@@ -11,7 +11,7 @@ FILES = ulimit -n "$$(ulimit -Hn)"
 CI = --profile ci --all-features
 RUN_TESTS = $(if $(shell command -v cargo-nextest),cargo nextest run --cargo-profile ci --all-features --no-fail-fast,cargo test $(CI) --no-fail-fast)
 
-DEMO_FLAGS ?= --scale 0.0002 --duration 60s
+DEMO_FLAGS ?= --duration 60s
 PREFIX ?= /usr/local
 
 .PHONY: help demo test lint bench docs build install deps deps-test

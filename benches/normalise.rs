@@ -2,6 +2,12 @@
 //! naive way (`serde_json::Value`, `DynamicMessage`, prost), and what `serde_json` takes to merely step over the text.
 
 #![expect(missing_docs, reason = "criterion's macros write functions")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement may end at the first thing that is wrong"
+)]
 
 use std::{hint::black_box, time::Duration};
 
@@ -71,7 +77,7 @@ fn naive(message: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) {
                 let name = format!("COVER_STATE_{}", member.as_str().unwrap().to_uppercase());
                 Value::EnumNumber(codes.get_value_by_name(&name).unwrap().number())
             }
-            other => unimplemented!("{other:?}"),
+            other => panic!("the class has a field of kind {other:?}"),
         };
         value.set_field(&field, typed);
     }
@@ -90,7 +96,7 @@ fn naive(message: &MessageDescriptor, bytes: &[u8], out: &mut Vec<u8>) {
 fn readings(c: &mut Criterion) {
     let classes = Classes::embedded().unwrap();
     let class = classes.get(CLASS).unwrap();
-    let array = format!("[{}]", vec![READING; 10].join(","));
+    let array = format!("[{}]", [READING; 10].join(","));
     let report = report(class);
     let mut out = Encoded::default();
 

@@ -159,6 +159,7 @@ mod tests {
         Authentication::new(&AuthConfig {
             method: AuthMethod::Hmac,
             key: Some(Secret(KEY.to_vec())),
+            key_file: None,
         })
         .unwrap()
     }
@@ -231,6 +232,7 @@ mod tests {
         let config = |key: Option<&[u8]>| AuthConfig {
             method: AuthMethod::Hmac,
             key: key.map(|k| Secret(k.to_vec())),
+            key_file: None,
         };
         let fault = |key| Authentication::new(&config(key)).map(|_| ()).unwrap_err();
         assert_eq!(fault(None), AuthError::KeyMissing);

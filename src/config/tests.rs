@@ -84,6 +84,7 @@ fn a_list_replaces_the_list_of_a_lower_source() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_wrong_in_a_file_is_said_with_file_line_key_and_value() {
     let cases = [
         (
@@ -207,7 +208,7 @@ fn all_that_is_wrong_is_told_at_once_and_where_it_stands() {
         assert!(
             told.iter().any(|line| line.starts_with(start)),
             "{start}: {told:?}"
-        )
+        );
     };
     has(&format!("{}:2: mqtt.receive_max: ", path.display()));
     has(&format!("{}:3: mqtt.what: ", path.display()));

@@ -14,6 +14,16 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    /// Says in the log where the gateway listens.
+    pub(super) fn tell(&self) {
+        for address in &self.mqtt {
+            tracing::info!(%address, "listening for MQTT");
+        }
+        if let Some(address) = self.admin {
+            tracing::info!(%address, "serving /metrics, /healthz, /readyz");
+        }
+    }
+
     /// Writes them as one JSON object; the file appears whole or not at all.
     pub(super) fn write(&self, path: &Path) -> Result<(), GatewayError> {
         let written = json!({

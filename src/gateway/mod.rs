@@ -7,6 +7,7 @@ mod reload;
 mod running;
 mod status;
 
+#[expect(clippy::module_name_repetitions, reason = "`Error` alone would say nothing where it is used")]
 pub use error::GatewayError;
 pub use reload::Reread;
 

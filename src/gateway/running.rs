@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     admin::{Admin, Notifier},
-    broker::{Broker, Handle, Receipt},
-    config::Config,
+    broker::{self, Broker, Handle, Receipt},
+    config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
+    normalise::Classes,
     spool::{Opened, Recovery, RunningWriter, Spool},
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
@@ -51,46 +52,28 @@ impl Running {
         clock: Arc<dyn Clock>,
         exporter: Exporter,
     ) -> Result<Self, GatewayError> {
-        let started = clock.steady();
-        let bound = Broker::bind(&config.mqtt, &config.auth)?;
-        let admin = match config.admin.listen {
-            Some(address) => Some(Admin::bind(address).await?),
-            None => None,
-        };
-        let addresses = Addresses {
-            mqtt: bound.addresses().map_err(GatewayError::Runtime)?,
-            admin: admin.as_ref().map(Admin::address),
-        };
-
+        let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
-        let Opened { inlet, reader, writer, recovery } =
-            Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
-        tell(&recovery);
+        let opened = Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
+        tell(&opened.recovery);
+        let Opened { inlet, reader, writer, .. } = opened;
         let writer = writer.start()?;
 
         let mut delivery = TaskSet::new();
-        let introduction = Introduction {
-            gateway_id: config.node.gateway_id.clone(),
-            district: config.node.district.clone(),
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            schema_digest: classes.digest(),
-        };
-        let uplink = Uplink::new(config.uplink, introduction, reader.clone(), Arc::clone(&clock));
+        let uplink = Uplink::new(
+            config.uplink,
+            introduction(&config.node, &classes),
+            reader.clone(),
+            Arc::clone(&clock),
+        );
         let uplink_status = uplink.status();
         uplink.spawn(&mut delivery);
 
-        let health = writer.health();
-        let ended = health.clone();
         let mut reception = TaskSet::new();
-        let stop = reception.token();
-        reception.spawn("spool-watch", async move {
-            tokio::select! {
-                () = ended.ended() => Err("the spool's writer thread has ended".into()),
-                () = stop.cancelled() => Ok(()),
-            }
-        });
+        watch(&writer, &mut reception);
         let ingest = Arc::new(Ingest::new(&config.normalise, classes, inlet, Arc::clone(&clock)));
-        let broker = bound
+        let broker = ports
+            .mqtt
             .serve(Arc::clone(&ingest), Arc::clone(&clock), &mut reception)
             .map_err(GatewayError::Runtime)?;
 
@@ -98,30 +81,21 @@ impl Running {
             node: config.node.clone(),
             bounds: config.spool.lanes,
             clock: Arc::clone(&clock),
-            started,
-            tasks: reception.liveness(),
+            started: clock.steady(),
+            tasks: vec![reception.liveness(), delivery.liveness()],
             broker: broker.clone(),
             ingest: Arc::clone(&ingest),
             spool: reader,
-            spool_health: health,
+            spool_health: writer.health(),
             uplink: uplink_status,
         });
-        let mut outlook = TaskSet::new();
-        if let Some(admin) = admin {
-            outlook.spawn("admin", admin.serve(Arc::clone(&status), exporter, outlook.token()));
-        }
         let notifier = Arc::new(Notifier::from_env());
-        outlook.spawn("notify", Arc::clone(&notifier).beat(status, outlook.token()));
+        let outlook = look_out(ports.admin, status, exporter, &notifier);
 
         if let Some(path) = &config.node.bound_file {
-            addresses.write(path)?;
+            ports.addresses.write(path)?;
         }
-        for address in &addresses.mqtt {
-            tracing::info!(%address, "listening for MQTT");
-        }
-        if let Some(address) = addresses.admin {
-            tracing::info!(%address, "serving /metrics, /healthz, /readyz");
-        }
+        ports.addresses.tell();
         notifier.ready();
         Ok(Self {
             stop_deadline: config.node.stop_deadline,
@@ -177,9 +151,13 @@ impl Running {
             self.stop_deadline.saturating_sub(spent)
         };
         self.broker.close_intake().await;
+        let acknowledge = self.stop_deadline / ACKNOWLEDGE_SHARE;
+        if tokio::time::timeout(acknowledge, self.writer.drained()).await.is_err() {
+            tracing::warn!("the disk takes no writes: what it does not hold is not acknowledged");
+        }
         let disconnected = self
             .broker
-            .disconnect_all(self.stop_deadline / ACKNOWLEDGE_SHARE)
+            .disconnect_all(left(begun) / ACKNOWLEDGE_SHARE)
             .await;
         if disconnected.cut > 0 {
             tracing::warn!(connections = disconnected.cut, "cut at the deadline");
@@ -200,6 +178,64 @@ impl Running {
         tracing::info!(?took, "stopped");
         Ok(())
     }
+}
+
+/// Every port of the gateway, bound before any serious work.
+struct Ports {
+    mqtt: broker::Bound,
+    admin: Option<Admin>,
+    addresses: Addresses,
+}
+
+impl Ports {
+    async fn bind(config: &Config) -> Result<Self, GatewayError> {
+        let mqtt = Broker::bind(&config.mqtt, &config.auth)?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(Admin::bind(address).await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            mqtt: mqtt.addresses().map_err(GatewayError::Runtime)?,
+            admin: admin.as_ref().map(Admin::address),
+        };
+        Ok(Self { mqtt, admin, addresses })
+    }
+}
+
+fn introduction(node: &NodeConfig, classes: &Classes) -> Introduction {
+    Introduction {
+        gateway_id: node.gateway_id.clone(),
+        district: node.district.clone(),
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        schema_digest: classes.digest(),
+    }
+}
+
+/// A writer thread that ends by itself is a failure of the gateway.
+fn watch(writer: &RunningWriter<Receipt>, tasks: &mut TaskSet) {
+    let health = writer.health();
+    let stop = tasks.token();
+    tasks.spawn("spool-watch", async move {
+        tokio::select! {
+            () = health.ended() => Err("the spool's writer thread has ended".into()),
+            () = stop.cancelled() => Ok(()),
+        }
+    });
+}
+
+/// Admin pages and systemd's notifications, in tasks of their own.
+fn look_out(
+    admin: Option<Admin>,
+    status: Arc<GatewayStatus>,
+    exporter: Exporter,
+    notifier: &Arc<Notifier>,
+) -> TaskSet {
+    let mut tasks = TaskSet::new();
+    if let Some(admin) = admin {
+        tasks.spawn("admin", admin.serve(Arc::clone(&status), exporter, tasks.token()));
+    }
+    tasks.spawn("notify", Arc::clone(notifier).beat(status, tasks.token()));
+    tasks
 }
 
 fn tell(recovery: &Recovery) {

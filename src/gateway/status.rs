@@ -20,7 +20,7 @@ pub(super) struct GatewayStatus {
     pub(super) bounds: LaneMap<LaneBounds>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) started: Instant,
-    pub(super) tasks: Liveness,
+    pub(super) tasks: Vec<Liveness>,
     pub(super) broker: Handle,
     pub(super) ingest: Arc<Ingest<Receipt>>,
     pub(super) spool: SpoolReader,
@@ -30,7 +30,7 @@ pub(super) struct GatewayStatus {
 
 impl Status for GatewayStatus {
     fn dead(&self) -> Vec<String> {
-        if self.tasks.all_alive() {
+        if self.tasks.iter().all(Liveness::all_alive) {
             Vec::new()
         } else {
             vec!["a task has ended".to_owned()]

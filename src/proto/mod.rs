@@ -6,7 +6,6 @@
     clippy::all,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    clippy::module_name_repetitions,
     clippy::doc_markdown,
     unused_qualifications,
     reason = "generated code"

@@ -138,10 +138,20 @@ struct LaneGate {
     block_bytes: usize,
 }
 
+/// The group that the writer took last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Its receipts are not all settled.
+    Writing,
+    /// Nothing of it is owed.
+    Settled,
+}
+
 #[derive(Debug)]
 struct Gate<R> {
     group: Group<R>,
     lanes: LaneMap<LaneGate>,
+    taken: Taken,
     closed: bool,
 }
 
@@ -155,6 +165,8 @@ pub(super) struct Intake<R> {
     taken: Notify,
     /// A lane that was full has room.
     lane_room: Notify,
+    /// Every receipt of the group that was taken last is settled.
+    settled: Notify,
     shared: Arc<Shared>,
     metrics: IntakeMetrics,
 }
@@ -164,6 +176,7 @@ impl<R: Settle> Intake<R> {
         let gate = Gate {
             group: Group::new(),
             lanes: LaneMap::from_fn(|_| LaneGate::default()),
+            taken: Taken::Settled,
             closed: false,
         };
         Self {
@@ -172,6 +185,7 @@ impl<R: Settle> Intake<R> {
             limits,
             taken: Notify::new(),
             lane_room: Notify::new(),
+            settled: Notify::new(),
             shared,
             metrics: IntakeMetrics::new(),
         }
@@ -184,6 +198,7 @@ impl<R: Settle> Intake<R> {
             return;
         }
         std::mem::swap(&mut gate.group, empty);
+        gate.taken = Taken::Writing;
         for lane in Lane::ALL {
             gate.lanes[lane].writing = empty.lane_bytes[lane];
             let last = empty.open[lane].and_then(|at| empty.contents.blocks.get(at));
@@ -211,6 +226,28 @@ impl<R: Settle> Intake<R> {
         drop(gate);
         if freed {
             self.lane_room.notify_waiters();
+        }
+    }
+
+    /// Every receipt of the group that was taken last is settled.
+    pub(super) fn settled(&self) {
+        lock(&self.gate).taken = Taken::Settled;
+        self.settled.notify_waiters();
+    }
+
+    /// Resolves when nothing waits for a commit and no receipt is owed.
+    pub(super) async fn drained(&self) {
+        loop {
+            let mut settled = pin!(self.settled.notified());
+            settled.as_mut().enable();
+            let drained = {
+                let gate = lock(&self.gate);
+                gate.group.is_empty() && gate.taken == Taken::Settled
+            };
+            if drained {
+                return;
+            }
+            settled.await;
         }
     }
 

@@ -98,6 +98,7 @@ impl<R: Settle> SpoolWriter<R> {
             receipt.settle(outcome);
         }
         group.clear();
+        self.intake.settled();
         if something {
             self.desk.make_room()?;
             self.desk.tidy();
@@ -121,6 +122,11 @@ impl<R: Settle> RunningWriter<R> {
     #[must_use]
     pub fn health(&self) -> SpoolHealth {
         SpoolHealth::new(Arc::clone(&self.shared))
+    }
+
+    /// Resolves when all that was appended is durable and every receipt is settled; not while the disk takes no writes.
+    pub async fn drained(&self) {
+        self.intake.drained().await;
     }
 
     /// Takes no more, commits what is there, syncs, settles every receipt and joins the thread. Blocks on the disk.

@@ -134,11 +134,8 @@ impl TaskSet {
         let mut first = None;
         let joined = tokio::time::timeout(deadline, async {
             while let Some(ended) = self.tasks.join_next().await {
-                if let Some(fault @ (TaskFailure::Failed { .. } | TaskFailure::Panicked(_))) =
-                    failure(ended)
-                {
-                    first.get_or_insert(fault);
-                }
+                let fault = failure(ended).filter(|fault| !matches!(fault, TaskFailure::Ended(_)));
+                first = first.take().or(fault);
             }
         })
         .await;

@@ -129,7 +129,7 @@ pub(super) struct LaneMeters {
     gaps: Counter,
     accepted: Counter,
     pub(super) refused: Counter,
-    pub(super) undelivered: Gauge,
+    undelivered: Gauge,
     ack: Histogram,
     delivery: Histogram,
 }
@@ -158,6 +158,11 @@ impl LaneMeters {
         self.batches.increment(1);
         self.readings.increment(dispatch.readings);
         self.bytes.increment(dispatch.bytes as u64);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub(super) fn undelivered(&self, readings: u64) {
+        self.undelivered.set(readings as f64);
     }
 
     pub(super) fn landed(&self, dispatch: &Dispatch, now: &Now) {

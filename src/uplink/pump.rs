@@ -358,9 +358,7 @@ impl<'a, S: Source> Pump<'a, S> {
         let lanes = self.group.lanes.iter().map(|&lane| {
             let committed_next = self.group.source.lane_state(lane).committed_next;
             let undelivered = session.undelivered(lane, committed_next);
-            self.group.meters.lanes[lane]
-                .undelivered
-                .set(undelivered as f64);
+            self.group.meters.lanes[lane].undelivered(undelivered);
             LaneStatus {
                 lane,
                 position: session.position(lane),

@@ -211,6 +211,11 @@ impl<S: Source> Courier<S> {
             Remedy::Retry => warn!(url, group, %fault, "delivery interrupted"),
         }
         self.group.meters.ended(fault);
+        for &lane in self.group.lanes {
+            let state = self.group.source.lane_state(lane);
+            let undelivered = state.committed_next.0.saturating_sub(state.oldest.0);
+            self.group.meters.lanes[lane].undelivered(undelivered);
+        }
         self.disconnected(Some(fault.to_string()));
     }
 

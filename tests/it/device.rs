@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, v5};
 use sensegate::{broker::auth, domain::Identity};
-use tokio::time::timeout;
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::support::DEADLINE;
 
@@ -59,6 +59,49 @@ impl Device {
             }
         };
         timeout(DEADLINE, found).await.expect("the broker answers");
+    }
+}
+
+/// A device that publishes as fast as its window allows until the connection ends.
+pub(crate) struct Flood {
+    acknowledged: watch::Receiver<u64>,
+    tasks: JoinSet<()>,
+}
+
+impl Device {
+    /// Publishes the same payload over and over at `QoS` 1, without waiting for each acknowledgement.
+    pub(crate) fn flood(self, payload: &str) -> Flood {
+        let Self { client, mut events, username } = self;
+        let topic = format!("v1/{username}/up");
+        let payload = payload.to_owned();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while client.publish(&*topic, QoS::AtLeastOnce, false, &*payload).await.is_ok() {}
+        });
+        let (count, acknowledged) = watch::channel(0);
+        tasks.spawn(async move {
+            while let Ok(event) = events.poll().await {
+                if matches!(event, Event::Incoming(Packet::PubAck(_))) {
+                    count.send_modify(|count| *count += 1);
+                }
+            }
+        });
+        Flood { acknowledged, tasks }
+    }
+}
+
+impl Flood {
+    /// Waits until at least this many publishes are acknowledged.
+    pub(crate) async fn acknowledged(&self, least: u64) {
+        let mut seen = self.acknowledged.clone();
+        let reached = seen.wait_for(|count| *count >= least);
+        drop(timeout(DEADLINE, reached).await.expect("acknowledgements come").unwrap());
+    }
+
+    /// Waits for the connection's end; how many publishes were acknowledged until then.
+    pub(crate) async fn until_closed(self) -> u64 {
+        timeout(DEADLINE, self.tasks.join_all()).await.expect("the broker closes");
+        *self.acknowledged.borrow()
     }
 }
 

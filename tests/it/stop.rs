@@ -90,3 +90,18 @@ message BirdBox {
   optional uint64 eggs = 1 [(sensegate.classes.v1.property) = { unit: "{count}" min: 0 max: 20 }];
 }
 "#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_owes_nobody_an_acknowledgement() {
+    let platform = Platform::start().await;
+    let node = Node::new(&["--platform", &platform.url()]);
+    let gateway = node.start();
+    let device = Device::connect(gateway.mqtt, "air_station", "7").await;
+    let flood = device.flood(r#"{"pm25": 12}"#);
+    flood.acknowledged(500).await;
+    let stopped = tokio::task::spawn_blocking(move || gateway.terminate());
+    let acknowledged = flood.until_closed().await;
+    assert_eq!(stopped.await.unwrap().code(), Some(0));
+    // What became durable was acknowledged, and what was acknowledged was delivered before the end.
+    platform.holds(acknowledged).await;
+}

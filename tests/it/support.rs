@@ -1,4 +1,4 @@
-//! The real daemon as a child process, made ready by its own sd_notify message and addressed by the file in which it
+//! The real daemon as a child process, made ready by its own `sd_notify` message and addressed by the file in which it
 //! writes the ports it bound.
 
 use std::{

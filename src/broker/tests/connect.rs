@@ -171,6 +171,7 @@ async fn mqtt_3_1_is_served_like_3_1_1() {
         &AuthConfig {
             method: AuthMethod::Anonymous,
             key: None,
+            key_file: None,
         },
     );
     let mut client = Client3::dial(&rig).await;

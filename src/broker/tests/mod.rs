@@ -86,6 +86,7 @@ fn hmac() -> AuthConfig {
     AuthConfig {
         method: AuthMethod::Hmac,
         key: Some(Secret(KEY.to_vec())),
+        key_file: None,
     }
 }
 

@@ -373,6 +373,7 @@ async fn an_anonymous_client_has_no_identity_and_hears_nothing() {
         &AuthConfig {
             method: AuthMethod::Anonymous,
             key: None,
+            key_file: None,
         },
     );
     let mut client = Client5::open(&rig).await;

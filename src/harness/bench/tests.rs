@@ -84,8 +84,6 @@ fn the_benchs_payload_is_one_that_the_gateway_reads() {
         readings_per_payload_max: 1,
         reading_bytes_max: 1024,
         skew_max: Duration::from_secs(1),
-        members_max: 0,
-        member_bytes_max: 0,
     };
     normalise(classes.get(CLASS).unwrap(), &payload, &limits, &mut out).unwrap();
     assert_eq!((out.count, out.skewed, out.out_of_range), (1, 0, 0));

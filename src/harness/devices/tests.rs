@@ -20,9 +20,7 @@ use super::{
 use crate::{
     domain::{Clock as _, SystemClock, UnixNanos},
     harness::{client::Qos, series::recorded, yardstick::Server},
-    normalise::{
-        Classes, Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, normalise,
-    },
+    normalise::{Classes, Encoded, Limits, Payload, PayloadFormat, normalise},
 };
 
 fn limits() -> Limits {
@@ -30,8 +28,6 @@ fn limits() -> Limits {
         readings_per_payload_max: 10,
         reading_bytes_max: 65_536,
         skew_max: Duration::from_secs(600),
-        members_max: MEMBERS_MAX,
-        member_bytes_max: MEMBER_BYTES_MAX,
     }
 }
 

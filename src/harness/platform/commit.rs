@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::{
     faults::{FaultBoard, Faults},
-    group::{Ask, Body, Group, Origin, Pending, Receipt, Sheet},
+    group::{Ask, Body, Group, Origin, Receipt, Sheet},
     keys::{Holder, Kind, key, key_at},
     position::{AcceptsAhead, LanePosition, Unplaced},
     store::{Held, Store, StoreError},
@@ -136,9 +136,9 @@ impl Thread {
                     Body::Gap(gap) => self.gap(&from, &gap, group),
                 };
                 match outcome {
-                    Ok(Some(answer)) => group.answers.push((slot, answer)),
+                    Ok(Some(receipt)) => group.answers.push((slot, Ok(receipt))),
                     Ok(None) => {}
-                    Err(status) => group.answers.push((slot, Pending::Fault(status))),
+                    Err(status) => group.answers.push((slot, Err(status))),
                 }
             }
         }
@@ -214,7 +214,7 @@ impl Thread {
         batch: &RawBatch,
         faults: &Faults,
         group: &mut Group,
-    ) -> Result<Option<Pending>, Status> {
+    ) -> Result<Option<Receipt>, Status> {
         let Some(holder) = self.holder(from, batch.lane)? else {
             return Ok(None);
         };
@@ -250,11 +250,8 @@ impl Thread {
         if let Some(sample) = glimpses.last() {
             group.tally.sample = Some((holder.lane, Bytes::copy_from_slice(sample.reading)));
         }
-        Ok(Some(Pending::Stored {
-            holder,
-            first: batch.first,
-            refused,
-        }))
+        let accepted = self.accepted(&holder, batch.first);
+        Ok(Some(Receipt { refused, accepted }))
     }
 
     fn count<'a>(
@@ -279,7 +276,7 @@ impl Thread {
         from: &Origin,
         gap: &Gap,
         group: &mut Group,
-    ) -> Result<Option<Pending>, Status> {
+    ) -> Result<Option<Receipt>, Status> {
         let Some(holder) = self.holder(from, gap.lane)? else {
             return Ok(None);
         };
@@ -300,11 +297,10 @@ impl Thread {
             group.tally.gaps.1 += part.count();
         }
         group.moved.insert(holder.clone());
-        let first = gap.first_sequence;
-        Ok(Some(Pending::Stored {
-            holder,
-            first,
+        let accepted = self.accepted(&holder, gap.first_sequence);
+        Ok(Some(Receipt {
             refused: Vec::new(),
+            accepted,
         }))
     }
 
@@ -341,23 +337,13 @@ impl Thread {
             drop(answer.send(resume));
         }
         for (slot, answer) in group.answers {
-            let answer = match answer {
-                Pending::Fault(status) => Err(status),
-                Pending::Stored {
-                    holder,
-                    first,
-                    refused,
-                } => {
-                    let accepted = self.accepted(&holder, first);
-                    Ok(Receipt { refused, accepted })
-                }
-            };
             drop(slot.send(answer));
         }
         Ok(())
     }
 
-    /// Everything in the range around `first` is stored.
+    /// What may be said once this message is written. Later messages of the same write are not covered: what is refused
+    /// of them has to be told before.
     fn accepted(&self, holder: &Holder, first: u64) -> Accepted {
         let held = self
             .commit

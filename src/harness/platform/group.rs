@@ -70,19 +70,10 @@ pub(super) struct Group {
     pub(super) write: WriteBatch,
     pub(super) moved: HashSet<Holder>,
     pub(super) counted: HashSet<(Holder, Vec<u8>)>,
-    pub(super) answers: Vec<(mpsc::OwnedPermit<Answer>, Pending)>,
+    pub(super) answers: Vec<(mpsc::OwnedPermit<Answer>, Answer)>,
     pub(super) resumes: Vec<(oneshot::Sender<Resume>, Resume)>,
     pub(super) tally: Tally,
     pub(super) bytes: usize,
-}
-
-pub(super) enum Pending {
-    Stored {
-        holder: Holder,
-        first: u64,
-        refused: Vec<Refused>,
-    },
-    Fault(Status),
 }
 
 /// One batch on its way into a group.

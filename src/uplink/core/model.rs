@@ -255,7 +255,9 @@ impl World {
                 });
                 spool.next += count;
             }
-            Op::Pump(times) => (0..times).for_each(|_| drop(self.pump())),
+            Op::Pump(times) => (0..times).for_each(|_| {
+                self.pump();
+            }),
             Op::Take(times) => (0..times).for_each(|_| self.take()),
             Op::Answer(times) => (0..times).for_each(|_| self.answer()),
             Op::Advance(millis) => self.advance(Duration::from_millis(millis)),
@@ -278,10 +280,11 @@ impl World {
             let idle = self.pump().is_some();
             self.take();
             self.answer();
-            if idle && self.up.is_empty() && self.down.is_empty() {
-                if self.is_done() {
-                    return;
-                }
+            let quiet = idle && self.up.is_empty() && self.down.is_empty();
+            if quiet && self.is_done() {
+                return;
+            }
+            if quiet {
                 self.advance(Duration::from_millis(50));
             }
         }

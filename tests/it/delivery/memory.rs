@@ -35,7 +35,7 @@ struct Inner {
 
 /// A cheap handle.
 #[derive(Debug, Clone)]
-pub struct MemorySpool(Arc<Inner>);
+pub(super) struct MemorySpool(Arc<Inner>);
 
 fn split(bytes: &Bytes, skip: u64) -> Bytes {
     let mut rest = bytes.clone();
@@ -48,12 +48,12 @@ fn split(bytes: &Bytes, skip: u64) -> Bytes {
 }
 
 impl MemorySpool {
-    pub fn new(incarnation: u8) -> Self {
+    pub(super) fn new(incarnation: u8) -> Self {
         Self(Arc::new(Inner {
             lanes: Mutex::new(LaneMap::from_fn(|_| MemoryLane::default())),
             commits: watch::Sender::new(0),
             incarnation: Incarnation([incarnation; 16]),
-            cached: incarnation % 2 == 0,
+            cached: incarnation.is_multiple_of(2),
         }))
     }
 
@@ -73,7 +73,7 @@ impl MemorySpool {
     }
 
     /// Commits a block of readings as if they had been received at this time.
-    pub fn commit_at(&self, lane: Lane, count: u64, received_at: UnixNanos) {
+    pub(super) fn commit_at(&self, lane: Lane, count: u64, received_at: UnixNanos) {
         self.push(lane, count, |range| {
             let mut bytes = Vec::new();
             for sequence in range.first.0..range.next.0 {
@@ -100,11 +100,11 @@ impl MemorySpool {
         });
     }
 
-    pub fn commit(&self, lane: Lane, count: u64) {
+    pub(super) fn commit(&self, lane: Lane, count: u64) {
         self.commit_at(lane, count, SystemClock.now());
     }
 
-    pub fn gap(&self, lane: Lane, count: u64) {
+    pub(super) fn gap(&self, lane: Lane, count: u64) {
         self.push(lane, count, |range| Item::Gap {
             range,
             reason: GapReason::Capacity,
@@ -113,7 +113,7 @@ impl MemorySpool {
     }
 
     /// Sequences that are not reported as delivered.
-    pub fn undelivered(&self, lane: Lane) -> u64 {
+    pub(super) fn undelivered(&self, lane: Lane) -> u64 {
         self.lanes()[lane]
             .items
             .values()
@@ -121,7 +121,7 @@ impl MemorySpool {
             .sum()
     }
 
-    pub fn refused_readings(&self, lane: Lane) -> Vec<(u64, String)> {
+    pub(super) fn refused_readings(&self, lane: Lane) -> Vec<(u64, String)> {
         self.lanes()[lane].refused.clone()
     }
 }
@@ -211,14 +211,14 @@ impl Source for MemorySpool {
 
 impl MemorySpool {
     /// Resolves when everything is delivered.
-    pub async fn drained(&self) {
+    pub(super) async fn drained(&self) {
         let mut commits = self.0.commits.subscribe();
         let empty = |_: &u64| Lane::ALL.iter().all(|&lane| self.undelivered(lane) == 0);
         commits.wait_for(empty).await.map(drop).unwrap_or_default();
     }
 
     /// Resolves when the lane is delivered.
-    pub async fn lane_drained(&self, lane: Lane) {
+    pub(super) async fn lane_drained(&self, lane: Lane) {
         let mut commits = self.0.commits.subscribe();
         commits
             .wait_for(|_| self.undelivered(lane) == 0)
