@@ -53,7 +53,7 @@ fn measure(dir: &Path) -> Pace {
     // No tail in memory: draining reads the disk.
     let changes = [
         ("spool.data_dir", dir.to_str().unwrap()),
-        ("spool.telemetry_bytes_max", "8GiB"),
+        ("spool.lanes.telemetry.bytes_max", "8GiB"),
         ("spool.tail_bytes_max", "0"),
     ];
     let config = Config::with(&changes).unwrap().spool;
