@@ -5,7 +5,7 @@
 //!        ▼                                                                             │
 //! take the open group ─▶ compress, place ─▶ one synced write ─▶ show to readers ─▶ settle receipts
 //! ```
-//! It commits whatever is there as soon as it is idle. Under load it lets a group grow for as long as it grows, 4 ms at
+//! It commits whatever is there as soon as it is idle. Under load it lets a group grow for as long as it grows, 2 ms at
 //! most (docs/decisions/0006). Receipts are settled in order of arrival, after the write has returned, and
 //! nowhere else. A disk that takes no writes stops this loop, so that nothing is acknowledged, and it goes on by itself
 //! once the disk does.
@@ -32,8 +32,10 @@ const LOADED_FROM: usize = 16;
 /// in ends the gathering.
 const GATHER_STEP: Duration = Duration::from_micros(250);
 const GATHER_GROWTH_MIN: usize = 4;
-/// Longest gathering, in steps: 4 ms.
-const GATHER_STEPS_MAX: usize = 16;
+/// Longest gathering, in steps: 2 ms.
+const GATHER_STEPS_MAX: usize = 8;
+/// Payloads that share a commit's price well enough: no gathering beyond.
+const GATHER_ENOUGH: usize = 256;
 /// How often gauges are brought up to date while nothing happens.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -106,17 +108,17 @@ impl<R: Settle> SpoolWriter<R> {
     /// Under load, lets the group grow while it does: a commit has a price of its own (a sync, a write, a wake-up for
     /// each side), and on a busy machine groups would otherwise stay small. When idle, commits at once.
     fn gather(&self) {
-        let Some(mut seen) = self
-            .intake
-            .waiting()
-            .filter(|&waiting| waiting >= LOADED_FROM)
-        else {
+        let loaded = LOADED_FROM..GATHER_ENOUGH;
+        let waiting = self.intake.waiting();
+        let Some(mut seen) = waiting.filter(|waiting| loaded.contains(waiting)) else {
             return;
         };
         for _ in 0..GATHER_STEPS_MAX {
             thread::sleep(GATHER_STEP);
             match self.intake.waiting() {
-                Some(waiting) if waiting >= seen + GATHER_GROWTH_MIN => seen = waiting,
+                Some(waiting) if (seen + GATHER_GROWTH_MIN..GATHER_ENOUGH).contains(&waiting) => {
+                    seen = waiting;
+                }
                 _ => return,
             }
         }
