@@ -92,6 +92,8 @@ pub(super) struct Group<R> {
     open: LaneMap<Option<usize>>,
     lane_bytes: LaneMap<u64>,
     bytes: usize,
+    /// Payloads put in, whatever became of them.
+    payloads: usize,
 }
 
 impl<R> Group<R> {
@@ -102,6 +104,7 @@ impl<R> Group<R> {
             open: LaneMap::default(),
             lane_bytes: LaneMap::default(),
             bytes: 0,
+            payloads: 0,
         }
     }
 
@@ -123,6 +126,7 @@ impl<R> Group<R> {
         self.open = LaneMap::default();
         self.lane_bytes = LaneMap::default();
         self.bytes = 0;
+        self.payloads = 0;
     }
 }
 
@@ -189,6 +193,13 @@ impl<R: Settle> Intake<R> {
             shared,
             metrics: IntakeMetrics::new(),
         }
+    }
+
+    /// Payloads in the open group; none once it is closed or half full, for then it should be taken.
+    pub(super) fn waiting(&self) -> Option<usize> {
+        let gate = lock(&self.gate);
+        let growing = !gate.closed && gate.group.bytes < self.limits.bytes_max / 2;
+        growing.then_some(gate.group.payloads)
     }
 
     /// Swaps the filled group for an empty one.
@@ -279,6 +290,7 @@ impl<R: Settle> Intake<R> {
     fn put(&self, gate: &mut Gate<R>, put: impl FnOnce(&mut Gate<R>)) -> bool {
         let first = gate.group.is_empty();
         put(gate);
+        gate.group.payloads += 1;
         first
     }
 

@@ -3,7 +3,6 @@
 mod flow;
 mod loss;
 mod model;
-mod pace;
 
 use std::{
     collections::BTreeMap,
