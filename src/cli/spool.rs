@@ -87,7 +87,15 @@ fn stat_head(stat: &SpoolStat) -> String {
 
 fn stat_lanes(stat: &SpoolStat) -> String {
     let head = [
-        "LANE", "OLDEST", "NEXT", "READINGS", "BLOCKS", "GAPS", "BYTES", "RAW BYTES", "SINCE",
+        "LANE",
+        "OLDEST",
+        "NEXT",
+        "READINGS",
+        "BLOCKS",
+        "GAPS",
+        "BYTES",
+        "RAW BYTES",
+        "SINCE",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(stat.lanes.iter().map(|(name, lane)| {
@@ -108,7 +116,13 @@ fn stat_lanes(stat: &SpoolStat) -> String {
 
 fn stat_ledger(stat: &SpoolStat) -> String {
     let head = [
-        "LEDGER", "RECEIVED", "DELIVERED", "SPOOLED", "QUARANTINED", "SUPPRESSED", "DROPPED",
+        "LEDGER",
+        "RECEIVED",
+        "DELIVERED",
+        "SPOOLED",
+        "QUARANTINED",
+        "SUPPRESSED",
+        "DROPPED",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let lanes = stat.ledger.lanes.iter();
