@@ -32,7 +32,11 @@ fn main() {
         let dir = std::env::var("SPOOL_BENCH_DIR")
             .map_or_else(|_| tempfile::tempdir(), tempfile::tempdir_in)
             .unwrap();
-        let Pace { written, stored, drained } = measure(dir.path());
+        let Pace {
+            written,
+            stored,
+            drained,
+        } = measure(dir.path());
         println!(
             "round {round}: written and synced {written:.2} M readings/s, {stored:.2} bytes stored for each encoded; \
              drained {drained:.2} M readings/s"
@@ -59,15 +63,24 @@ fn measure(dir: &Path) -> Pace {
     let config = Config::with(&changes).unwrap().spool;
     let opened: Opened<()> = Spool::open(&config, Arc::new(SystemClock)).unwrap();
     let writer = opened.writer.start().unwrap();
-    let payloads: Vec<Vec<u8>> = (0..4096).map(|at| payload(at * u64::from(PAYLOAD))).collect();
+    let payloads: Vec<Vec<u8>> = (0..4096)
+        .map(|at| payload(at * u64::from(PAYLOAD)))
+        .collect();
 
     let started = Instant::now();
     let rounds = usize::try_from(READINGS / u64::from(PAYLOAD)).unwrap();
     let mut bytes = 0;
     for payload in payloads.iter().cycle().take(rounds) {
         bytes += payload.len();
-        let readings = Readings { bytes: payload, count: PAYLOAD };
-        while opened.inlet.append(Lane::Telemetry, readings, Some(())).is_err() {
+        let readings = Readings {
+            bytes: payload,
+            count: PAYLOAD,
+        };
+        while opened
+            .inlet
+            .append(Lane::Telemetry, readings, Some(()))
+            .is_err()
+        {
             thread::sleep(Duration::from_micros(200));
         }
     }
@@ -82,9 +95,15 @@ fn measure(dir: &Path) -> Pace {
     let mut at = Sequence(0);
     while at < held.committed_next {
         let end = Sequence(u64::MAX);
-        let items = opened.reader.read(Lane::Telemetry, at, end, 1 << 20).unwrap();
+        let items = opened
+            .reader
+            .read(Lane::Telemetry, at, end, 1 << 20)
+            .unwrap();
         let next = items.last().unwrap().range().next;
-        opened.reader.delivered(Lane::Telemetry, SequenceRange::new(at, next)).unwrap();
+        opened
+            .reader
+            .delivered(Lane::Telemetry, SequenceRange::new(at, next))
+            .unwrap();
         at = next;
     }
     while state().readings > 0 {

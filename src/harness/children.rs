@@ -87,7 +87,11 @@ pub struct Process {
 impl Process {
     fn spawn(name: &'static str, command: &mut Command, log: PathBuf) -> Result<Self, ChildError> {
         let io = |source| ChildError::Io { name, source };
-        let file = File::options().create(true).append(true).open(&log).map_err(io)?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(io)?;
         let child = command
             // A group of its own: an interrupt at the terminal is the lab's to hear, which then stops its children.
             .process_group(0)
@@ -251,7 +255,12 @@ impl Gateway {
         let mut command = Command::new(&binaries.gateway);
         command
             .args(["run", "--gateway-id", "lab", "--district", "510104"])
-            .args(["--mqtt-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "--mqtt-listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data-dir")
             .arg(spec.dir.join("data"))
             .arg("--bound-file")
@@ -264,7 +273,9 @@ impl Gateway {
             Some(key) => {
                 let file = spec.dir.join("devices.key");
                 write_secret(&file, key).map_err(io)?;
-                command.args(["--auth", "hmac", "--auth-key-file"]).arg(file);
+                command
+                    .args(["--auth", "hmac", "--auth-key-file"])
+                    .arg(file);
             }
         }
         if let Some(platform) = spec.platform {
@@ -299,7 +310,9 @@ fn written(process: &mut Process, file: &Path) -> Result<String, ChildError> {
     let by = Instant::now() + READY_DEADLINE;
     while Instant::now() < by {
         match fs::read_to_string(file) {
-            Ok(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok() => return Ok(text),
+            Ok(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok() => {
+                return Ok(text);
+            }
             _ => process.check()?,
         }
         std::thread::sleep(LOOK_EVERY);
@@ -353,7 +366,13 @@ impl Platform {
         fs::create_dir_all(&spec.dir).map_err(io)?;
         let mut command = Command::new(&binaries.lab);
         command
-            .args(["platform", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "platform",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data-dir")
             .arg(spec.data_dir())
             .args(&spec.further)
@@ -397,7 +416,10 @@ impl Yardstick {
         let mqtt = text
             .trim()
             .parse()
-            .map_err(|_unparsed: std::net::AddrParseError| ChildError::Bound { name: NAME, text })?;
+            .map_err(|_unparsed: std::net::AddrParseError| ChildError::Bound {
+                name: NAME,
+                text,
+            })?;
         Ok(Self { process, mqtt })
     }
 }

@@ -113,7 +113,8 @@ impl<R> Group<R> {
     }
 
     fn owe(&mut self, receipt: Option<R>, outcome: Outcome) {
-        self.receipts.extend(receipt.map(|receipt| (receipt, outcome)));
+        self.receipts
+            .extend(receipt.map(|receipt| (receipt, outcome)));
     }
 
     /// Empties it for the next use; keeps what is worth keeping.
@@ -176,7 +177,11 @@ pub(super) struct Intake<R> {
 }
 
 impl<R: Settle> Intake<R> {
-    pub(super) fn new(bounds: LaneMap<LaneBounds>, limits: GroupCommit, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        bounds: LaneMap<LaneBounds>,
+        limits: GroupCommit,
+        shared: Arc<Shared>,
+    ) -> Self {
         let gate = Gate {
             group: Group::new(),
             lanes: LaneMap::from_fn(|_| LaneGate::default()),
@@ -323,7 +328,12 @@ impl<R: Settle> SpoolInlet<R> {
     ///
     /// # Errors
     /// They were not taken, see [`Unplaced`]; the receipt comes back.
-    pub fn append(&self, lane: Lane, readings: Readings<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    pub fn append(
+        &self,
+        lane: Lane,
+        readings: Readings<'_>,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
         let bytes = readings.bytes.len().saturating_add(OVERHEAD_BYTES);
         let mut gate = lock(&intake.gate);
@@ -367,7 +377,11 @@ impl<R: Settle> SpoolInlet<R> {
     ///
     /// # Errors
     /// It was not taken, see [`Unplaced`]; the receipt comes back.
-    pub fn quarantine(&self, entry: QuarantineEntry<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    pub fn quarantine(
+        &self,
+        entry: QuarantineEntry<'_>,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
         let encoded = quarantine::encode(&entry, Kind::Payload);
         let bytes = encoded.len().saturating_add(OVERHEAD_BYTES);
@@ -380,7 +394,10 @@ impl<R: Settle> SpoolInlet<R> {
             return Err(Unplaced::Busy(receipt));
         }
         let ring = intake.put(&mut gate, |gate| {
-            gate.group.contents.entries.push((entry.lane, entry.reason, encoded));
+            gate.group
+                .contents
+                .entries
+                .push((entry.lane, entry.reason, encoded));
             gate.group.bytes += bytes;
             gate.group.owe(receipt, Outcome::Quarantined(entry.reason));
         });
@@ -402,7 +419,11 @@ impl<R: Settle> SpoolInlet<R> {
         let (closed, group_full, lane_full) = {
             let gate = lock(&intake.gate);
             let group_full = gate.group.bytes >= intake.limits.bytes_max / 2;
-            (gate.closed, group_full, gate.lanes.iter().any(|(_, lane)| lane.full))
+            (
+                gate.closed,
+                group_full,
+                gate.lanes.iter().any(|(_, lane)| lane.full),
+            )
         };
         if closed {
             tokio::time::sleep(FULL_PAUSE).await;

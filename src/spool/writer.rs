@@ -48,7 +48,11 @@ pub struct SpoolWriter<R> {
 impl<R: Settle> SpoolWriter<R> {
     pub(super) fn new(intake: Arc<Intake<R>>, shared: Arc<Shared>, desk: Desk) -> Self {
         intake.stored(desk.stored_bytes());
-        Self { intake, shared, desk }
+        Self {
+            intake,
+            shared,
+            desk,
+        }
     }
 
     /// Starts the thread `spool-writer`.
@@ -65,7 +69,11 @@ impl<R: Settle> SpoolWriter<R> {
                 what: "the writer thread",
                 source,
             })?;
-        Ok(RunningWriter { intake, shared, thread })
+        Ok(RunningWriter {
+            intake,
+            shared,
+            thread,
+        })
     }
 
     fn run(mut self) -> Result<(), SpoolError> {
@@ -90,13 +98,19 @@ impl<R: Settle> SpoolWriter<R> {
                 self.shared.bell.ring();
             }
         }
-        self.desk.settle_disk().map_err(|GaveUp(cause)| SpoolError::Unsettled { receipts: 0, cause })
+        self.desk
+            .settle_disk()
+            .map_err(|GaveUp(cause)| SpoolError::Unsettled { receipts: 0, cause })
     }
 
     /// Under load, lets the group grow while it does: a commit has a price of its own (a sync, a write, a wake-up for
     /// each side), and on a busy machine groups would otherwise stay small. When idle, commits at once.
     fn gather(&self) {
-        let Some(mut seen) = self.intake.waiting().filter(|&waiting| waiting >= LOADED_FROM) else {
+        let Some(mut seen) = self
+            .intake
+            .waiting()
+            .filter(|&waiting| waiting >= LOADED_FROM)
+        else {
             return;
         };
         for _ in 0..GATHER_STEPS_MAX {
@@ -112,8 +126,10 @@ impl<R: Settle> SpoolWriter<R> {
         for lane in Lane::ALL {
             self.desk.tend(lane, &mut inbox[lane])?;
         }
-        let told: LaneMap<RangeSet> = LaneMap::from_fn(|lane| std::mem::take(&mut inbox[lane].delivered));
-        let something = !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
+        let told: LaneMap<RangeSet> =
+            LaneMap::from_fn(|lane| std::mem::take(&mut inbox[lane].delivered));
+        let something =
+            !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
         if something {
             self.desk.commit(&mut group.contents, &told)?;
             self.intake.stored(self.desk.stored_bytes());

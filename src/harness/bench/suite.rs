@@ -19,7 +19,7 @@ use super::{
 use crate::harness::{
     children::{Binaries, ChildError, Gateway, GatewaySpec, Platform, PlatformSpec, Yardstick},
     demo::device_key,
-    evidence::{Unreadable, LiveView},
+    evidence::{LiveView, Unreadable},
     proxy::Proxy,
     scrape::{LedgerView, Samples, Unanswered, names},
 };
@@ -66,7 +66,9 @@ pub enum Broken {
     #[error("raising the limit of open files: {0}")]
     Limit(rustix::io::Errno),
     /// Readings were lost.
-    #[error("{acknowledged} readings were acknowledged, the platform holds {stored} after {DRAIN_DEADLINE:?}:\n{ledger}")]
+    #[error(
+        "{acknowledged} readings were acknowledged, the platform holds {stored} after {DRAIN_DEADLINE:?}:\n{ledger}"
+    )]
     Lost {
         /// Acknowledged.
         acknowledged: u64,

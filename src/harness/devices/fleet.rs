@@ -29,8 +29,8 @@ use crate::{
     domain::{Clock, SystemClock},
     harness::{
         client::{
-            AckKind, Driver, Engine, Inbound, LinkStage, Links, Lost, Opening, PINGREQ,
-            Qos, Turn, Version, WireError, publish, subscribe,
+            AckKind, Driver, Engine, Inbound, LinkStage, Links, Lost, Opening, PINGREQ, Qos, Turn,
+            Version, WireError, publish, subscribe,
         },
         model::Model,
     },
@@ -235,7 +235,8 @@ impl Crew {
     /// Opens what may be opened now.
     fn open_links(&mut self, links: &mut Links, now: Instant) {
         while self.greeting < GREETING_MAX {
-            let Some(Reverse((_, link))) = self.to_open.peek().filter(|Reverse((at, _))| *at <= now)
+            let Some(Reverse((_, link))) =
+                self.to_open.peek().filter(|Reverse((at, _))| *at <= now)
             else {
                 return;
             };
@@ -253,7 +254,12 @@ impl Crew {
         let connect = self.connect_of(version, link)?;
         let source = (self.options.source_addresses > 0).then(|| {
             let host = link % usize::from(self.options.source_addresses);
-            IpAddr::V4(Ipv4Addr::new(127, 0, 0, u8::try_from(host + 1).unwrap_or(1)))
+            IpAddr::V4(Ipv4Addr::new(
+                127,
+                0,
+                0,
+                u8::try_from(host + 1).unwrap_or(1),
+            ))
         });
         links.open(
             link,
@@ -276,7 +282,9 @@ impl Crew {
                 .get(link)
                 .map(|m| (format!("{}/{}", self.roster.class_of(m), m.device), key)),
         };
-        let username = username.as_ref().map(|(name, key)| (name.as_str(), key.as_slice()));
+        let username = username
+            .as_ref()
+            .map(|(name, key)| (name.as_str(), key.as_slice()));
         login(version, username, self.options.unacknowledged, link)
     }
 
@@ -287,7 +295,9 @@ impl Crew {
         };
         if session.up {
             self.tally.lost.add(1);
-            self.tally.connected.set(self.tally.connected.get().saturating_sub(1));
+            self.tally
+                .connected
+                .set(self.tally.connected.get().saturating_sub(1));
         } else {
             self.greeting = self.greeting.saturating_sub(1);
         }
@@ -312,8 +322,7 @@ impl Crew {
             return;
         };
         let roster = &*self.roster;
-        let (Some(actor), Some(member)) =
-            (self.actors.get_mut(device), roster.members.get(device))
+        let (Some(actor), Some(member)) = (self.actors.get_mut(device), roster.members.get(device))
         else {
             return;
         };
@@ -350,13 +359,20 @@ impl Crew {
     fn report_due(&mut self, links: &mut Links, now: Instant) {
         while let Some(link) = self.roomy.pop_front() {
             let waiting = self.sessions.get_mut(link);
-            let next = waiting.and_then(|s| if s.has_room() { s.waiting.pop_front() } else { None });
+            let next = waiting.and_then(|s| {
+                if s.has_room() {
+                    s.waiting.pop_front()
+                } else {
+                    None
+                }
+            });
             if let Some(device) = next {
                 self.report(links, device, now);
                 self.roomy.push_back(link);
             }
         }
-        while let Some(Reverse((_, device))) = self.due.peek().filter(|Reverse((at, _))| *at <= now) {
+        while let Some(Reverse((_, device))) = self.due.peek().filter(|Reverse((at, _))| *at <= now)
+        {
             let device = *device;
             self.due.pop();
             self.report(links, device, now);
@@ -378,7 +394,8 @@ impl Crew {
         self.next_sweep = now + PING_SWEEP;
         for (link, last) in self.last_sent.iter_mut().enumerate() {
             let idle = now.saturating_duration_since(*last) >= PING_SWEEP;
-            if idle && links.stage(link) == LinkStage::Up
+            if idle
+                && links.stage(link) == LinkStage::Up
                 && let Some(out) = links.queue(link)
             {
                 out.extend_from_slice(&PINGREQ);
@@ -405,7 +422,8 @@ impl Crew {
             Settled::Stored(flight) => {
                 self.model.acknowledged(flight.device, flight.serial);
                 self.tally.acknowledged.add(1);
-                self.recent.record(now.saturating_duration_since(flight.sent_at));
+                self.recent
+                    .record(now.saturating_duration_since(flight.sent_at));
                 let member = self.roster.members.get(flight.device);
                 if let Some(count) = member.and_then(|m| self.tally.by_pattern.get(m.pattern())) {
                     count.add(1);

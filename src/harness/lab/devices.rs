@@ -38,7 +38,9 @@ pub(super) fn run(args: &args::Devices, stop: &AtomicBool) -> anyhow::Result<()>
     let began = Instant::now();
     let over = |began: Instant| args.duration.is_some_and(|limit| began.elapsed() >= limit);
     while !stop.load(Ordering::Relaxed) && !over(began) {
-        let left = args.duration.map_or(SHOW_EVERY, |d| d.saturating_sub(began.elapsed()));
+        let left = args
+            .duration
+            .map_or(SHOW_EVERY, |d| d.saturating_sub(began.elapsed()));
         thread::sleep(SHOW_EVERY.min(left));
         show(&fleet.tally, began)?;
     }
@@ -66,7 +68,9 @@ fn options(args: &args::Devices, roster: &Roster) -> anyhow::Result<FleetOptions
             Identities::Keyed(key)
         }
     };
-    let speed = args.rate.map_or(args.speed, |rate| rate / roster.nominal_rate());
+    let speed = args
+        .rate
+        .map_or(args.speed, |rate| rate / roster.nominal_rate());
     Ok(FleetOptions {
         gateway: Arc::new(ArcSwap::from_pointee(args.gateway)),
         source_addresses: args.source_addresses,
