@@ -118,12 +118,12 @@ pub fn exposition(stages: &[&[Metric]]) -> Result<String, ExporterError> {
     Ok(handle.render())
 }
 
-/// Buckets follow from the unit that the name ends in.
+/// Buckets follow from the unit that the name ends in; what ends in no unit is a count.
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &BYTES)?
-        .set_buckets_for_metric(Matcher::Prefix("sensegate_".to_owned()), &COUNTS)
+        .set_buckets(&COUNTS)
 }
 
 #[cfg(test)]
