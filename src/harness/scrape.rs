@@ -91,7 +91,10 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -128,7 +131,10 @@ impl Samples {
         self.0
             .iter()
             .filter(|(n, labels, _)| {
-                n == name && wanted.as_ref().is_none_or(|wanted| labels.contains(wanted.as_str()))
+                n == name
+                    && wanted
+                        .as_ref()
+                        .is_none_or(|wanted| labels.contains(wanted.as_str()))
             })
             .map(|(_, _, value)| value)
             .sum()

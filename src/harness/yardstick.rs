@@ -215,7 +215,11 @@ impl Peer {
         match first >> 4 {
             1 => {
                 self.v5 = body.get(6) == Some(&5);
-                let answer: &[u8] = if self.v5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+                let answer: &[u8] = if self.v5 {
+                    &[0x20, 3, 0, 0, 0]
+                } else {
+                    &[0x20, 2, 0, 0]
+                };
                 self.owed.extend_from_slice(answer);
             }
             3 => {
@@ -247,7 +251,11 @@ impl Peer {
         let topic_len = usize::from(u16::from_be_bytes(*body.first_chunk()?));
         let rest = body.get(2 + topic_len..)?;
         let id = *rest.first_chunk()?;
-        let properties = if self.v5 { 1 + usize::from(*rest.get(2)?) } else { 0 };
+        let properties = if self.v5 {
+            1 + usize::from(*rest.get(2)?)
+        } else {
+            0
+        };
         Some((id, rest.get(2 + properties..)?))
     }
 }

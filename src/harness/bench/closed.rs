@@ -15,8 +15,8 @@ use crate::{
     domain::{Clock as _, SystemClock},
     harness::{
         client::{
-            AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Qos,
-            Spots, Turn, Version, WireError, publish,
+            AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Qos, Spots, Turn, Version,
+            WireError, publish,
         },
         devices::{Latency, Unacknowledged, login},
     },
@@ -104,9 +104,17 @@ struct Template {
 
 enum Phase {
     Connecting,
-    WarmingUp { until: Instant },
-    Measuring { since: Instant, server: Cpu, load: Cpu },
-    Draining { until: Instant },
+    WarmingUp {
+        until: Instant,
+    },
+    Measuring {
+        since: Instant,
+        server: Cpu,
+        load: Cpu,
+    },
+    Draining {
+        until: Instant,
+    },
 }
 
 struct Load<'a> {
@@ -147,7 +155,11 @@ impl<'a> Load<'a> {
                 let spots = publish(version, (Qos::AtLeastOnce, 1), &topic, payload, &mut packet)?;
                 let named = plan.key.as_deref().map(|key| (username.as_str(), key));
                 let connect = login(version, named, Unacknowledged::LetGo, link)?;
-                Ok(Template { packet, spots, connect })
+                Ok(Template {
+                    packet,
+                    spots,
+                    connect,
+                })
             })
             .collect::<Result<_, WireError>>()?;
         let now = Instant::now();
@@ -289,9 +301,17 @@ impl<'a> Load<'a> {
                 self.latency.clear();
                 let server = Cpu::of(self.plan.process_id)?;
                 let load = Cpu::of(std::process::id())?;
-                self.phase = Phase::Measuring { since: now, server, load };
+                self.phase = Phase::Measuring {
+                    since: now,
+                    server,
+                    load,
+                };
             }
-            Phase::Measuring { since, server, load } if now >= since + self.plan.measured => {
+            Phase::Measuring {
+                since,
+                server,
+                load,
+            } if now >= since + self.plan.measured => {
                 let server = Cpu::of(self.plan.process_id)?.since(server);
                 let load = Cpu::of(std::process::id())?.since(load);
                 self.measured = Some((self.acknowledged, now - since, server, load));
@@ -308,7 +328,11 @@ impl Driver for Load<'_> {
     fn inbound(&mut self, link: usize, packet: Inbound, out: &mut Vec<u8>, now: Instant) {
         match packet {
             Inbound::ConnAck { .. } => self.up += 1,
-            Inbound::Ack { kind: AckKind::PubAck, packet_id, code } => {
+            Inbound::Ack {
+                kind: AckKind::PubAck,
+                packet_id,
+                code,
+            } => {
                 let slot = usize::from(packet_id).saturating_sub(1);
                 self.settled((link, slot), code, now);
                 self.send_more((link, slot), out, now);

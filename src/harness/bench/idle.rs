@@ -72,7 +72,10 @@ impl Outcome {
     #[must_use]
     pub fn bytes_per_connection(&self) -> f64 {
         let grown = self.resident_after.saturating_sub(self.resident_before);
-        super::ratio(grown, f64::from(u32::try_from(self.connections).unwrap_or(u32::MAX)))
+        super::ratio(
+            grown,
+            f64::from(u32::try_from(self.connections).unwrap_or(u32::MAX)),
+        )
     }
 }
 
@@ -185,7 +188,10 @@ impl<'a> Load<'a> {
                 self.phase = Phase::Settling { until };
             }
             Phase::Settling { until } if now >= until => {
-                self.phase = Phase::Idle { since: now, cpu: cpu()? };
+                self.phase = Phase::Idle {
+                    since: now,
+                    cpu: cpu()?,
+                };
             }
             Phase::Idle { since, cpu: before } if now >= since + self.plan.measured => {
                 self.outcome = Some(Outcome {
@@ -208,9 +214,19 @@ impl Driver for Load<'_> {
     fn inbound(&mut self, _link: usize, packet: Inbound, _out: &mut Vec<u8>, _now: Instant) {
         match packet {
             Inbound::ConnAck { .. } => self.up += 1,
-            Inbound::Ack { kind: AckKind::SubAck, code, .. } if code < 0x80 => self.subscribed += 1,
-            Inbound::Ack { kind: AckKind::SubAck, code, .. } => {
-                self.fault = Some(format!("a subscription to the own topic was refused: {code:#x}"));
+            Inbound::Ack {
+                kind: AckKind::SubAck,
+                code,
+                ..
+            } if code < 0x80 => self.subscribed += 1,
+            Inbound::Ack {
+                kind: AckKind::SubAck,
+                code,
+                ..
+            } => {
+                self.fault = Some(format!(
+                    "a subscription to the own topic was refused: {code:#x}"
+                ));
             }
             _ => {}
         }

@@ -44,7 +44,9 @@ impl Machine {
             .output()
             .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         Ok(Self {
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
             processor: format!("{cores} × {}", first("/proc/cpuinfo", "model name")),
             memory: first("/proc/meminfo", "MemTotal"),
             rustc: rustc.unwrap_or_default(),

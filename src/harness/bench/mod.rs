@@ -13,7 +13,7 @@ pub use idle::Idle;
 pub use machine::Machine;
 pub use process::{Cpu, resident_bytes};
 pub use report::markdown;
-pub use suite::{Broken, Script, Results, run};
+pub use suite::{Broken, Results, Script, run};
 
 /// `count` by `by`; 0 if that is nothing.
 fn ratio(count: u64, by: f64) -> f64 {

@@ -6,7 +6,7 @@ use super::{
     closed::{self, CLASS, payload_bytes},
     idle,
     machine::Machine,
-    suite::{Script, GatewayRun, Results, SCENARIOS},
+    suite::{GatewayRun, Results, SCENARIOS, Script},
 };
 
 /// The whole report.
@@ -19,9 +19,17 @@ pub fn markdown(
     results: &Results,
 ) -> Result<String, fmt::Error> {
     let mut text = String::new();
-    writeln!(text, "- machine: {}, {}, Linux {}", machine.processor, machine.memory, machine.kernel)?;
+    writeln!(
+        text,
+        "- machine: {}, {}, Linux {}",
+        machine.processor, machine.memory, machine.kernel
+    )?;
     writeln!(text, "- compiler: {}", machine.rustc)?;
-    writeln!(text, "- disk: 64 KiB append with fdatasync {} µs (median)", machine.fdatasync.as_micros())?;
+    writeln!(
+        text,
+        "- disk: 64 KiB append with fdatasync {} µs (median)",
+        machine.fdatasync.as_micros()
+    )?;
     writeln!(
         text,
         "- load: `{CLASS}`, {} bytes of JSON, 5 properties, QoS 1, MQTT 5; one thread, on the same machine",
@@ -34,13 +42,20 @@ pub fn markdown(
         options.measured.as_secs_f64(),
         options.warm_up.as_secs_f64()
     )?;
-    writeln!(text, "| connections × window | server | acknowledged/s | lowest–highest | µs of CPU/reading (user + system) | of the load | p50 | p99 |")?;
+    writeln!(
+        text,
+        "| connections × window | server | acknowledged/s | lowest–highest | µs of CPU/reading (user + system) | of the load | p50 | p99 |"
+    )?;
     writeln!(text, "|---|---|---|---|---|---|---|---|")?;
     for ((connections, window), (gateway, yardstick)) in SCENARIOS.iter().zip(&results.closed) {
         let gateway: Vec<&closed::Outcome> = gateway.iter().map(|run| &run.load).collect();
         let yardstick: Vec<&closed::Outcome> = yardstick.iter().collect();
         for (server, runs) in [("sensegate", gateway), ("yardstick", yardstick)] {
-            writeln!(text, "| {connections} × {window} | {server} | {}", closed_row(&runs))?;
+            writeln!(
+                text,
+                "| {connections} × {window} | {server} | {}",
+                closed_row(&runs)
+            )?;
         }
     }
     stored(&mut text, results)?;
@@ -76,7 +91,10 @@ fn closed_row(runs: &[&closed::Outcome]) -> String {
 }
 
 fn stored(text: &mut String, results: &Results) -> fmt::Result {
-    writeln!(text, "\n| connections × window | acknowledged in all | stored by the platform | the rest reached it after | CPU of the platform/reading |")?;
+    writeln!(
+        text,
+        "\n| connections × window | acknowledged in all | stored by the platform | the rest reached it after | CPU of the platform/reading |"
+    )?;
     writeln!(text, "|---|---|---|---|---|")?;
     for ((connections, window), (runs, _)) in SCENARIOS.iter().zip(&results.closed) {
         let sum = |figure: &dyn Fn(&GatewayRun) -> u64| runs.iter().map(figure).sum::<u64>();
@@ -122,7 +140,10 @@ fn idle_table(
         "\n{} connections (HMAC checked by sensegate only), each with one subscription, then idle:\n",
         gateway.connections
     )?;
-    writeln!(text, "| server | connects/s | µs of CPU/connect | resident bytes/connection | resident in all | CPU while idle |")?;
+    writeln!(
+        text,
+        "| server | connects/s | µs of CPU/connect | resident bytes/connection | resident in all | CPU while idle |"
+    )?;
     writeln!(text, "|---|---|---|---|---|---|")?;
     for (server, run) in [("sensegate", gateway), ("yardstick", yardstick)] {
         let count = u64::try_from(run.connections).unwrap_or(0);

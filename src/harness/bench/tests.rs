@@ -13,7 +13,11 @@ use super::*;
 use crate::harness::yardstick::{Served, Server};
 
 fn with_server<T>(load: impl FnOnce(std::net::SocketAddr) -> T) -> (T, Served) {
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), tempfile::tempfile().unwrap()).unwrap();
+    let server = Server::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        tempfile::tempfile().unwrap(),
+    )
+    .unwrap();
     let address = server.address().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
@@ -69,7 +73,9 @@ fn the_benchs_payload_is_one_that_the_gateway_reads() {
         domain::UnixNanos,
         normalise::{Classes, Encoded, Limits, Payload, PayloadFormat, normalise},
     };
-    let text = closed::PAYLOAD.replace('#', "7").replace("TTTTTTTTTTTTT", "1800000000000");
+    let text = closed::PAYLOAD
+        .replace('#', "7")
+        .replace("TTTTTTTTTTTTT", "1800000000000");
     assert_eq!(text.len(), payload_bytes());
     let classes = Classes::embedded().unwrap();
     let payload = Payload {

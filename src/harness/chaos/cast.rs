@@ -10,9 +10,7 @@ use crate::harness::{
     children::{Binaries, Gateway, GatewaySpec, Platform, PlatformSpec},
     client::Qos,
     demo::{device_key, drained},
-    devices::{
-        Fleet, FleetEnd, FleetOptions, Identities, Pace, Protocols, Roster, Unacknowledged,
-    },
+    devices::{Fleet, FleetEnd, FleetOptions, Identities, Pace, Protocols, Roster, Unacknowledged},
     proxy::Proxy,
     scrape::LedgerView,
 };
@@ -120,7 +118,8 @@ impl Cast {
     /// Devices stop, everything reaches the platform, both stop in order.
     pub(super) fn finish(&mut self) -> Result<(FleetEnd, LedgerView), KillError> {
         let fleet = self.fleet.fleet.take();
-        let fleet = fleet.ok_or_else(|| std::io::Error::other("the devices have stopped already"))?;
+        let fleet =
+            fleet.ok_or_else(|| std::io::Error::other("the devices have stopped already"))?;
         let end = fleet.finish()?;
         let ledger = drained(&self.gateway, &self.platform, &end.model)?;
         self.gateway.process.stop()?;

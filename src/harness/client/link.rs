@@ -93,7 +93,10 @@ impl Link {
 
 /// Whether an error of a socket only says: not now.
 pub(super) fn would_block(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
+    matches!(
+        e.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
+    )
 }
 
 /// All connections of an engine, by number.

@@ -8,11 +8,11 @@ mod wire;
 
 pub use engine::{Driver, Engine, Lost, Turn};
 pub use link::{LinkStage, Links, Opening};
-pub use wire::{
-    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, publish, pubrel,
-    subscribe,
-};
 pub(in crate::harness) use wire::remaining_length;
+pub use wire::{
+    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, publish,
+    pubrel, subscribe,
+};
 
 /// A DISCONNECT without a reason, both versions: the orderly end of a connection.
 pub const DISCONNECT: [u8; 2] = [0xE0, 0];

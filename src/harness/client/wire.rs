@@ -190,7 +190,10 @@ pub fn publish(
     let properties_len = usize::from(version == Version::V5);
     let remaining = 2 + topic.len() + id_len + properties_len + payload.len();
     out.push(0x30 | ((qos as u8) << 1));
-    put_varint(u32::try_from(remaining).or(Err(WireError::TooLong("payload")))?, out)?;
+    put_varint(
+        u32::try_from(remaining).or(Err(WireError::TooLong("payload")))?,
+        out,
+    )?;
     out.extend_from_slice(&topic_len.to_be_bytes());
     out.extend_from_slice(topic.as_bytes());
     let packet_id_at = if id_len == 0 { 0 } else { out.len() - start };
@@ -312,7 +315,9 @@ pub fn next_inbound(version: Version, bytes: &[u8]) -> Result<Option<(Inbound, u
 fn packet_id(body: &[u8]) -> Result<u16, WireError> {
     body.first_chunk::<2>()
         .map(|id| u16::from_be_bytes(*id))
-        .ok_or(WireError::Malformed("an acknowledgement without a packet id"))
+        .ok_or(WireError::Malformed(
+            "an acknowledgement without a packet id",
+        ))
 }
 
 fn published_id(first: u8, body: &[u8]) -> Result<Option<u16>, WireError> {
@@ -367,8 +372,14 @@ mod tests {
         let payload = vec![b'x'; 200];
         for version in [Version::V3, Version::V5] {
             let mut out = b"before".to_vec();
-            let spots = publish(version, (Qos::AtLeastOnce, 0x1234), "v1/a/b/up", &payload, &mut out)
-                .unwrap();
+            let spots = publish(
+                version,
+                (Qos::AtLeastOnce, 0x1234),
+                "v1/a/b/up",
+                &payload,
+                &mut out,
+            )
+            .unwrap();
             let frame = &out[6..];
             assert_eq!(frame[spots.packet_id..][..2], [0x12, 0x34]);
             assert_eq!(frame[spots.payload..], payload);
@@ -390,14 +401,30 @@ mod tests {
     #[test]
     fn acknowledgements_are_read_with_and_without_a_reason() {
         let read = |bytes: &[u8]| next_inbound(Version::V5, bytes).unwrap();
-        let ack = |kind, packet_id, code| Inbound::Ack { kind, packet_id, code };
+        let ack = |kind, packet_id, code| Inbound::Ack {
+            kind,
+            packet_id,
+            code,
+        };
         assert_eq!(read(&[0x40]), None);
         assert_eq!(read(&[0x40, 2, 0]), None);
-        assert_eq!(read(&[0x40, 2, 0, 7, 0x40]), Some((ack(AckKind::PubAck, 7, 0), 4)));
-        assert_eq!(read(&[0x50, 4, 1, 0, 0x99, 0]), Some((ack(AckKind::PubRec, 256, 0x99), 6)));
+        assert_eq!(
+            read(&[0x40, 2, 0, 7, 0x40]),
+            Some((ack(AckKind::PubAck, 7, 0), 4))
+        );
+        assert_eq!(
+            read(&[0x50, 4, 1, 0, 0x99, 0]),
+            Some((ack(AckKind::PubRec, 256, 0x99), 6))
+        );
         assert_eq!(
             next_inbound(Version::V3, &[0x20, 2, 0, 5]).unwrap(),
-            Some((Inbound::ConnAck { code: 5, receive_max: u16::MAX }, 4))
+            Some((
+                Inbound::ConnAck {
+                    code: 5,
+                    receive_max: u16::MAX
+                },
+                4
+            ))
         );
         assert!(next_inbound(Version::V5, &[0x40, 0xFF, 0xFF, 0xFF, 0xFF]).is_err());
     }
@@ -411,8 +438,14 @@ mod tests {
             session_expiry_s: 0,
         };
         let bytes = connect(Version::V5, &login).unwrap();
-        let packet = v5::Codec::default().decode(&mut BytesMut::from(&bytes[..])).unwrap().unwrap().0;
-        let v5::Packet::Connect(packet) = packet else { panic!("{packet:?}") };
+        let packet = v5::Codec::default()
+            .decode(&mut BytesMut::from(&bytes[..]))
+            .unwrap()
+            .unwrap()
+            .0;
+        let v5::Packet::Connect(packet) = packet else {
+            panic!("{packet:?}")
+        };
         assert_eq!(packet.username.as_deref(), Some("a/b"));
         assert!(packet.clean_start);
         assert!(!subscribe(Version::V3, "v1/a/b/down").unwrap().is_empty());

@@ -26,7 +26,7 @@ use super::{
         Fleet, FleetError, FleetOptions, Identities, Pace, Protocols, Roster, Unacknowledged,
         embedded,
     },
-    evidence::{Unreadable, LiveView, audit},
+    evidence::{LiveView, Unreadable, audit},
     model::{Model, Verdict},
     scrape::{LedgerView, Samples, Unanswered},
     series::{Damaged, recorded},
@@ -149,7 +149,10 @@ pub fn run(options: &Staging, stop: &AtomicBool, out: &mut dyn Write) -> Result<
         gateway.admin,
         platform.grpc
     )?;
-    let fleet = Fleet::start(Arc::clone(&roster), fleet_options(options, &roster, (gateway.mqtt, key)))?;
+    let fleet = Fleet::start(
+        Arc::clone(&roster),
+        fleet_options(options, &roster, (gateway.mqtt, key)),
+    )?;
     let mut view = View::new(Arc::clone(&roster));
     let mut screen = Screen::new(out);
     let until = Instant::now() + options.duration;
@@ -208,7 +211,11 @@ pub fn device_key() -> Vec<u8> {
 ///
 /// # Errors
 /// It does not within the deadline.
-pub fn drained(gateway: &Gateway, platform: &Platform, model: &Model) -> Result<LedgerView, Failed> {
+pub fn drained(
+    gateway: &Gateway,
+    platform: &Platform,
+    model: &Model,
+) -> Result<LedgerView, Failed> {
     let promised = model.acknowledged_count();
     let by = Instant::now() + DRAIN_DEADLINE;
     loop {

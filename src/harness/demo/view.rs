@@ -79,18 +79,37 @@ impl View {
         let stored = |of: &BTreeMap<String, u64>, name: &str| of.get(name).copied().unwrap_or(0);
         let mut row = |name: &str, acknowledged, stored, backlog: String| {
             // Writing to a String cannot fail.
-            writeln!(text, "{name:<16} {acknowledged:>13} {stored:>13} {backlog:>10}").unwrap_or_default();
+            writeln!(
+                text,
+                "{name:<16} {acknowledged:>13} {stored:>13} {backlog:>10}"
+            )
+            .unwrap_or_default();
         };
-        row("lane", "acknowledged".to_owned(), "stored".to_owned(), "backlog".to_owned());
+        row(
+            "lane",
+            "acknowledged".to_owned(),
+            "stored".to_owned(),
+            "backlog".to_owned(),
+        );
         for (lane, acknowledged) in lanes {
             let stored = stored(&live.lanes, lane.name());
             let backlog = ledger.lanes[lane].spooled.to_string();
-            row(lane.name(), acknowledged.to_string(), stored.to_string(), backlog);
+            row(
+                lane.name(),
+                acknowledged.to_string(),
+                stored.to_string(),
+                backlog,
+            );
         }
         row("domain", String::new(), String::new(), String::new());
         for (domain, acknowledged) in domains {
             let stored = stored(&live.domains, domain);
-            row(domain, acknowledged.to_string(), stored.to_string(), String::new());
+            row(
+                domain,
+                acknowledged.to_string(),
+                stored.to_string(),
+                String::new(),
+            );
         }
         text
     }
@@ -105,7 +124,9 @@ pub struct Screen<'a> {
 
 impl std::fmt::Debug for Screen<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Screen").field("redraws", &self.redraws).finish_non_exhaustive()
+        f.debug_struct("Screen")
+            .field("redraws", &self.redraws)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +165,15 @@ pub(super) fn close(
     (ledger, verdict): (&LedgerView, &Verdict),
     latency: &Latency,
 ) -> io::Result<()> {
-    writeln!(out, "\nledger of the gateway, {}", if ledger.balances() { "balanced" } else { "NOT BALANCED" })?;
+    writeln!(
+        out,
+        "\nledger of the gateway, {}",
+        if ledger.balances() {
+            "balanced"
+        } else {
+            "NOT BALANCED"
+        }
+    )?;
     write!(out, "{ledger}")?;
     writeln!(
         out,
@@ -152,7 +181,11 @@ pub(super) fn close(
         millis(latency.quantile_us(0.5)),
         millis(latency.quantile_us(0.99))
     )?;
-    writeln!(out, "every acknowledged reading at the platform, once: {}", if verdict.holds() { "yes" } else { "NO" })?;
+    writeln!(
+        out,
+        "every acknowledged reading at the platform, once: {}",
+        if verdict.holds() { "yes" } else { "NO" }
+    )?;
     writeln!(out, "{verdict}")
 }
 
@@ -162,6 +195,8 @@ fn millis(us: u64) -> String {
 }
 
 fn rate(count: u64, elapsed: Duration) -> u64 {
-    let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    let ms = u64::try_from(elapsed.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
     count.saturating_mul(1000) / ms
 }

@@ -45,7 +45,10 @@ impl Actor {
     /// The device at a place of the roster; the same seed gives the same values.
     #[must_use]
     pub(super) fn new(roster: &Roster, place: usize, seed: u64) -> Self {
-        let mixed = seed ^ u64::try_from(place).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = seed
+            ^ u64::try_from(place)
+                .unwrap_or(0)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut rng = SmallRng::seed_from_u64(mixed);
         let role = roster.members.get(place).map(|member| &member.role);
         let (values, simulated) = match role {
@@ -79,7 +82,12 @@ impl Actor {
     }
 
     /// How long after the start its first reading is due: devices report at any moment of their interval.
-    pub(super) fn first_due(&mut self, roster: &Roster, place: usize, pace: Pace) -> Option<Duration> {
+    pub(super) fn first_due(
+        &mut self,
+        roster: &Roster,
+        place: usize,
+        pace: Pace,
+    ) -> Option<Duration> {
         let part = self.rng.random::<f64>();
         match roster.members.get(place)?.role {
             Role::Simulated(_) => {

@@ -125,7 +125,11 @@ impl Pattern {
 /// The next of `states` states, of which 0 is the calm one.
 fn event(value: f64, states: usize, rng: &mut SmallRng) -> f64 {
     if value > 0.0 {
-        return if rng.random_bool(CALM_CHANCE) { 0.0 } else { value };
+        return if rng.random_bool(CALM_CHANCE) {
+            0.0
+        } else {
+            value
+        };
     }
     if states > 1 && rng.random_bool(EVENT_CHANCE) {
         let other = rng.random_range(1..states);

@@ -39,14 +39,25 @@ pub(super) fn write_json(
         write_value(property, *value, out);
         out.push(b',');
     }
-    put(out, format_args!("\"observed_at\":\"{}\"}}", rfc3339(observed_at_ns)));
+    put(
+        out,
+        format_args!("\"observed_at\":\"{}\"}}", rfc3339(observed_at_ns)),
+    );
 }
 
 /// Appends the JSON object of one property's value with its time, as a device that replays a series sends it.
-pub(super) fn write_sample_json(property: &str, value: f64, observed_at_ns: u64, out: &mut Vec<u8>) {
+pub(super) fn write_sample_json(
+    property: &str,
+    value: f64,
+    observed_at_ns: u64,
+    out: &mut Vec<u8>,
+) {
     put(
         out,
-        format_args!("{{\"{property}\":{value:.4},\"observed_at\":\"{}\"}}", rfc3339(observed_at_ns)),
+        format_args!(
+            "{{\"{property}\":{value:.4},\"observed_at\":\"{}\"}}",
+            rfc3339(observed_at_ns)
+        ),
     );
 }
 
@@ -85,7 +96,10 @@ pub(super) fn report(pattern: &Pattern, values: &[f64], observed_at_ns: u64) -> 
 fn encode_property(property: &Property, value: f64, out: &mut Vec<u8>) {
     let number = property.number;
     match &property.shape {
-        Shape::Real { .. } | Shape::Counter { decimals: Some(_), .. } => {
+        Shape::Real { .. }
+        | Shape::Counter {
+            decimals: Some(_), ..
+        } => {
             prost::encoding::double::encode(number, &value, out);
         }
         Shape::Signed { .. } => prost::encoding::sint64::encode(number, &whole(value), out),
@@ -108,7 +122,10 @@ fn state(codes: &[(String, i32)], value: f64) -> (&str, i32) {
         .map_or(("", 0), |(code, number)| (code.as_str(), *number))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "saturates; ranges end far below")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates; ranges end far below"
+)]
 fn whole(value: f64) -> i64 {
     value.round() as i64
 }

@@ -217,7 +217,9 @@ impl Session {
         for flight in &self.flights {
             if flight.released {
                 out.extend_from_slice(&pubrel(flight.packet_id));
-            } else if let Some((first, rest)) = flight.packet.as_deref().and_then(|p| p.split_first()) {
+            } else if let Some((first, rest)) =
+                flight.packet.as_deref().and_then(|p| p.split_first())
+            {
                 out.push(first | 0x08);
                 out.extend_from_slice(rest);
                 again(flight.device, flight.serial);
@@ -226,7 +228,12 @@ impl Session {
     }
 
     /// An acknowledgement has come.
-    pub(super) fn settle(&mut self, kind: AckKind, (packet_id, code): (u16, u8), out: &mut Vec<u8>) -> Settled {
+    pub(super) fn settle(
+        &mut self,
+        kind: AckKind,
+        (packet_id, code): (u16, u8),
+        out: &mut Vec<u8>,
+    ) -> Settled {
         let place = self.flights.iter().position(|f| f.packet_id == packet_id);
         let refused = code >= 0x80;
         if kind == AckKind::PubRec && !refused {
@@ -254,12 +261,18 @@ impl Session {
     }
 
     /// The connection ended: what is in doubt now, and how long to wait before the next attempt.
-    pub(super) fn ended(&mut self, rule: Unacknowledged, rng: &mut SmallRng) -> (Vec<Flight>, Duration) {
+    pub(super) fn ended(
+        &mut self,
+        rule: Unacknowledged,
+        rng: &mut SmallRng,
+    ) -> (Vec<Flight>, Duration) {
         self.up = false;
         let doubtful = match rule {
-            Unacknowledged::LetGo => {
-                self.flights.drain(..).filter(|flight| !flight.released).collect()
-            }
+            Unacknowledged::LetGo => self
+                .flights
+                .drain(..)
+                .filter(|flight| !flight.released)
+                .collect(),
             Unacknowledged::SendAgain => Vec::new(),
         };
         let ceiling = BACKOFF_MIN
@@ -318,10 +331,16 @@ mod tests {
         let id = session.next_id();
         session.sent((id, 0, 0), None, Instant::now());
         let mut out = Vec::new();
-        assert!(matches!(session.settle(AckKind::PubRec, (id, 0), &mut out), Settled::Stored(_)));
+        assert!(matches!(
+            session.settle(AckKind::PubRec, (id, 0), &mut out),
+            Settled::Stored(_)
+        ));
         assert_eq!(out, pubrel(id));
         assert!(!session.has_room());
-        assert!(matches!(session.settle(AckKind::PubComp, (id, 0), &mut out), Settled::Nothing));
+        assert!(matches!(
+            session.settle(AckKind::PubComp, (id, 0), &mut out),
+            Settled::Nothing
+        ));
         assert!(session.has_room());
     }
 }

@@ -42,7 +42,11 @@ fn read(classes: &Classes, class: &str, format: PayloadFormat, bytes: &[u8]) -> 
     };
     let class = classes.get(class).unwrap();
     if let Err(reject) = normalise(class, &payload, &limits(), &mut out) {
-        panic!("{}: {reject:?}: {}", class.id(), String::from_utf8_lossy(bytes));
+        panic!(
+            "{}: {reject:?}: {}",
+            class.id(),
+            String::from_utf8_lossy(bytes)
+        );
     }
     out
 }
@@ -57,10 +61,17 @@ fn every_class_reads_what_its_devices_send_and_finds_it_plausible() {
             pattern.advance(&mut values, &mut rng);
             let at = 1_800_000_000_000_000_000 + step;
             let mut json = Vec::new();
-            let names = if step % 2 == 0 { Names::Proto } else { Names::Json };
+            let names = if step % 2 == 0 {
+                Names::Proto
+            } else {
+                Names::Json
+            };
             write_json(&pattern, &values, at, names, &mut json);
             let wire = report(&pattern, &values, at);
-            for (format, bytes) in [(PayloadFormat::Json, &json), (PayloadFormat::Protobuf, &wire)] {
+            for (format, bytes) in [
+                (PayloadFormat::Json, &json),
+                (PayloadFormat::Protobuf, &wire),
+            ] {
                 let out = read(&classes, &pattern.class, format, bytes);
                 assert_eq!(
                     (out.count, out.skewed, out.out_of_range, out.unknown_members),
@@ -77,7 +88,10 @@ fn every_class_reads_what_its_devices_send_and_finds_it_plausible() {
 #[test]
 fn a_replaying_device_sends_its_series_once_with_its_recorded_times() {
     let classes = Classes::embedded().unwrap();
-    let mut roster = Roster { patterns: embedded().unwrap(), members: Vec::new() };
+    let mut roster = Roster {
+        patterns: embedded().unwrap(),
+        members: Vec::new(),
+    };
     roster.add_replays(recorded().unwrap(), "x-");
     assert_eq!(roster.members.len(), 2);
     for place in 0..2 {
@@ -85,13 +99,22 @@ fn a_replaying_device_sends_its_series_once_with_its_recorded_times() {
         let class = roster.class_of(&roster.members[place]).to_owned();
         let mut sent = 0;
         let mut payload = Vec::new();
-        while actor.next_reading(&roster, place, UnixNanos(0), &mut payload).is_some() {
+        while actor
+            .next_reading(&roster, place, UnixNanos(0), &mut payload)
+            .is_some()
+        {
             let out = read(&classes, &class, PayloadFormat::Json, &payload);
-            assert_eq!((out.count, out.skewed, out.out_of_range), (1, 1, 0), "{class}");
+            assert_eq!(
+                (out.count, out.skewed, out.out_of_range),
+                (1, 1, 0),
+                "{class}"
+            );
             payload.clear();
             sent += 1;
         }
-        let Role::Replay { series, .. } = &roster.members[place].role else { panic!() };
+        let Role::Replay { series, .. } = &roster.members[place].role else {
+            panic!()
+        };
         assert_eq!(sent, series.samples.len());
     }
 }
@@ -103,7 +126,9 @@ fn the_same_seed_gives_the_same_payloads() {
         let mut out = Vec::new();
         for place in 0..roster.members.len() {
             let mut actor = Actor::new(&roster, place, seed);
-            actor.next_reading(&roster, place, UnixNanos(1), &mut out).unwrap();
+            actor
+                .next_reading(&roster, place, UnixNanos(1), &mut out)
+                .unwrap();
         }
         out
     };
@@ -115,9 +140,18 @@ fn the_same_seed_gives_the_same_payloads() {
 fn a_small_city_has_every_class_and_its_mix() {
     let roster = Roster::of_city(embedded().unwrap(), 0.0001, "");
     assert_eq!(roster.patterns.len(), 226);
-    let of = |class: &str| roster.members.iter().filter(|m| roster.class_of(m) == class).count();
+    let of = |class: &str| {
+        roster
+            .members
+            .iter()
+            .filter(|m| roster.class_of(m) == class)
+            .count()
+    };
     assert!(roster.patterns.iter().all(|p| of(&p.class) >= 1));
-    assert_eq!((of("streetlight_controller"), of("fire_pump").min(1)), (64, 1));
+    assert_eq!(
+        (of("streetlight_controller"), of("fire_pump").min(1)),
+        (64, 1)
+    );
 }
 
 /// Runs a fleet against the yardstick until it has acknowledged so many readings.
@@ -139,7 +173,10 @@ fn fleet(identities: Identities, acknowledged: u64) -> (FleetEnd, u64, Arc<Tally
             protocols: Protocols::Mixed,
             qos: Qos::AtLeastOnce,
             window: 4,
-            pace: Pace { speed, replay_speed: 1.0 },
+            pace: Pace {
+                speed,
+                replay_speed: 1.0,
+            },
             unacknowledged: Unacknowledged::LetGo,
             seed: 5,
         },
@@ -147,7 +184,11 @@ fn fleet(identities: Identities, acknowledged: u64) -> (FleetEnd, u64, Arc<Tally
     .unwrap();
     let began = Instant::now();
     while fleet.tally.acknowledged.get() < acknowledged {
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", fleet.tally);
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            fleet.tally
+        );
         thread::yield_now();
     }
     let tally = Arc::clone(&fleet.tally);
@@ -174,7 +215,10 @@ fn what_the_server_took_is_what_the_model_was_promised() {
 
 #[test]
 fn a_fleet_without_a_gateway_ends_when_told_to() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let roster = Arc::new(Roster::of_city(embedded().unwrap(), 0.0, ""));
     let fleet = Fleet::start(
         roster,
@@ -204,7 +248,11 @@ fn times_stay_true_to_the_millisecond_and_tell_the_serial() {
         let mut payload = Vec::new();
         actor.next_reading(&roster, 0, now, &mut payload).unwrap();
         let text = String::from_utf8(payload).unwrap();
-        let at = text.rsplit_once("\"observed_at\":\"").unwrap().1.trim_end_matches("\"}");
+        let at = text
+            .rsplit_once("\"observed_at\":\"")
+            .unwrap()
+            .1
+            .trim_end_matches("\"}");
         let at = u64::try_from(at.parse::<jiff::Timestamp>().unwrap().as_nanosecond()).unwrap();
         assert_eq!(at / 1_000_000, now.0 / 1_000_000);
         assert_eq!(at % 1_000_000, serial);

@@ -164,7 +164,9 @@ pub(super) struct Yardstick {
 
 /// A duration with its unit: `250ms`, `10s`, `5m`, `2h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit_s = match unit {
         "ms" => 0.001,

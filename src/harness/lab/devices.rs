@@ -38,7 +38,9 @@ pub(super) fn run(args: &args::Devices, stop: &AtomicBool) -> anyhow::Result<()>
     let began = Instant::now();
     let over = |began: Instant| args.duration.is_some_and(|limit| began.elapsed() >= limit);
     while !stop.load(Ordering::Relaxed) && !over(began) {
-        let left = args.duration.map_or(SHOW_EVERY, |d| d.saturating_sub(began.elapsed()));
+        let left = args
+            .duration
+            .map_or(SHOW_EVERY, |d| d.saturating_sub(began.elapsed()));
         thread::sleep(SHOW_EVERY.min(left));
         show(&fleet.tally, began)?;
     }
@@ -66,7 +68,9 @@ fn options(args: &args::Devices, roster: &Roster) -> anyhow::Result<FleetOptions
             Identities::Keyed(key)
         }
     };
-    let speed = args.rate.map_or(args.speed, |rate| rate / roster.nominal_rate());
+    let speed = args
+        .rate
+        .map_or(args.speed, |rate| rate / roster.nominal_rate());
     Ok(FleetOptions {
         gateway: Arc::new(ArcSwap::from_pointee(args.gateway)),
         source_addresses: args.source_addresses,
@@ -94,7 +98,7 @@ fn options(args: &args::Devices, roster: &Roster) -> anyhow::Result<FleetOptions
 fn show(tally: &Tally, began: Instant) -> io::Result<()> {
     writeln!(
         io::stdout(),
-        "{:>5} s  connected {}  sent {}  acknowledged {}  rejected {}  in doubt {}  delayed {}  lost connections {}  \
+        "{:>5} s  connected {}  sent {}  acknowledged {}  rejected {}  in doubt {}  delayed {}  lost connections {}  refused connections {}  \
          p50 {} µs  p99 {} µs",
         began.elapsed().as_secs(),
         tally.connected.get(),
@@ -104,6 +108,7 @@ fn show(tally: &Tally, began: Instant) -> io::Result<()> {
         tally.in_doubt.get(),
         tally.delayed.get(),
         tally.lost.get(),
+        tally.refused.get(),
         tally.p50_us.get(),
         tally.p99_us.get()
     )

@@ -20,7 +20,7 @@ use clap::{Command, FromArgMatches as _, Subcommand as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    bench::{self, Script, Machine},
+    bench::{self, Machine, Script},
     chaos::{self, KillPlan},
     children::Binaries,
     demo::{self, Staging},
@@ -40,7 +40,11 @@ pub fn main() -> ExitCode {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(e) => {
-            let code = if e.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            let code = if e.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
             // Nobody is left to tell if even this cannot be printed.
             e.print().unwrap_or_default();
             return code;
@@ -163,7 +167,10 @@ fn run_soak_kill(args: args::SoakKill) -> anyhow::Result<()> {
 }
 
 fn run_yardstick(args: &args::Yardstick) -> anyhow::Result<()> {
-    let file = fs::File::options().create(true).append(true).open(&args.file)?;
+    let file = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&args.file)?;
     let server = Server::bind(args.listen, file)?;
     writeln!(io::stdout(), "{}", server.address()?)?;
     server.run(&*interrupted()?)?;
@@ -209,22 +216,28 @@ impl Folder {
 fn interrupted() -> io::Result<Arc<AtomicBool>> {
     let mark = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&mark);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let guard = runtime.enter();
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     drop(guard);
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            });
+            set.store(true, Ordering::Relaxed);
+            if io::stderr().is_terminal() {
+                writeln!(io::stderr(), "\nstopping in order").unwrap_or_default();
             }
-        });
-        set.store(true, Ordering::Relaxed);
-        if io::stderr().is_terminal() {
-            writeln!(io::stderr(), "\nstopping in order").unwrap_or_default();
-        }
-    })?;
+        })?;
     Ok(mark)
 }

@@ -187,7 +187,11 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>, cut: CancellationToke
         let down = pump(&mut from_server, &mut to_client, &shared, &allowance);
         let both = async {
             let (up, down) = tokio::join!(up, down);
-            if up == End::Broken || down == End::Broken { End::Broken } else { End::Closed }
+            if up == End::Broken || down == End::Broken {
+                End::Broken
+            } else {
+                End::Closed
+            }
         };
         tokio::select! {
             () = cut.cancelled() => End::Broken,

@@ -60,7 +60,12 @@ impl Allowance {
 }
 
 /// Moves bytes from one side to the other until one of them ends.
-pub(super) async fn pump<R, W>(from: &mut R, to: &mut W, shared: &Shared, allowance: &Allowance) -> End
+pub(super) async fn pump<R, W>(
+    from: &mut R,
+    to: &mut W,
+    shared: &Shared,
+    allowance: &Allowance,
+) -> End
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -79,7 +84,11 @@ where
 {
     let mut faults = shared.faults.subscribe();
     loop {
-        if faults.wait_for(|faults| faults.mode != Mode::Stalled).await.is_err() {
+        if faults
+            .wait_for(|faults| faults.mode != Mode::Stalled)
+            .await
+            .is_err()
+        {
             return End::Broken;
         }
         let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
@@ -107,12 +116,18 @@ where
     let mut faults = shared.faults.subscribe();
     while let Some((due, chunk)) = arrived.recv().await {
         tokio::time::sleep_until(due).await;
-        if faults.wait_for(|faults| faults.mode != Mode::Stalled).await.is_err() {
+        if faults
+            .wait_for(|faults| faults.mode != Mode::Stalled)
+            .await
+            .is_err()
+        {
             return End::Broken;
         }
         let wanted = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let granted = allowance.take(wanted);
-        let part = chunk.get(..usize::try_from(granted).unwrap_or(0)).unwrap_or_default();
+        let part = chunk
+            .get(..usize::try_from(granted).unwrap_or(0))
+            .unwrap_or_default();
         if to.write_all(part).await.is_err() {
             return End::Broken;
         }
@@ -123,9 +138,14 @@ where
         }
         let rate = shared.faults.borrow().bytes_per_s;
         if let Some(rate) = rate {
-            let secs = f64::from(u32::try_from(granted).unwrap_or(u32::MAX)) / f64::from(rate.max(1));
+            let secs =
+                f64::from(u32::try_from(granted).unwrap_or(u32::MAX)) / f64::from(rate.max(1));
             tokio::time::sleep(Duration::try_from_secs_f64(secs).unwrap_or_default()).await;
         }
     }
-    if to.shutdown().await.is_err() { End::Broken } else { End::Closed }
+    if to.shutdown().await.is_err() {
+        End::Broken
+    } else {
+        End::Closed
+    }
 }

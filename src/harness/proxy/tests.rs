@@ -12,7 +12,9 @@ async fn echo() -> SocketAddr {
         while let Ok((mut stream, _)) = listener.accept().await {
             tasks.spawn(async move {
                 let (mut from, mut to) = stream.split();
-                tokio::io::copy(&mut from, &mut to).await.unwrap_or_default();
+                tokio::io::copy(&mut from, &mut to)
+                    .await
+                    .unwrap_or_default();
             });
         }
     });
@@ -46,7 +48,11 @@ async fn without_faults_it_passes_bytes_and_the_end() {
 #[tokio::test]
 async fn bytes_are_late_by_the_delay_each_way() {
     let delay = Duration::from_millis(30);
-    let (_proxy, mut client) = through(Faults { delay, ..Faults::default() }).await;
+    let (_proxy, mut client) = through(Faults {
+        delay,
+        ..Faults::default()
+    })
+    .await;
     let before = std::time::Instant::now();
     ping(&mut client).await.unwrap();
     assert!(before.elapsed() >= 2 * delay);
@@ -54,7 +60,10 @@ async fn bytes_are_late_by_the_delay_each_way() {
 
 #[tokio::test]
 async fn a_rate_is_kept() {
-    let faults = Faults { bytes_per_s: Some(100_000), ..Faults::default() };
+    let faults = Faults {
+        bytes_per_s: Some(100_000),
+        ..Faults::default()
+    };
     let (_proxy, mut client) = through(faults).await;
     let before = std::time::Instant::now();
     let mut answer = vec![0; 20_000];
@@ -64,12 +73,19 @@ async fn a_rate_is_kept() {
     wrote.unwrap();
     read.unwrap();
     // The last chunk's pause comes after it: at least what the chunks before it took.
-    assert!(before.elapsed() >= Duration::from_millis(30), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() >= Duration::from_millis(30),
+        "{:?}",
+        before.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_connection_breaks_off_after_its_allowance() {
-    let faults = Faults { break_after_bytes: Some(6), ..Faults::default() };
+    let faults = Faults {
+        break_after_bytes: Some(6),
+        ..Faults::default()
+    };
     let (proxy, mut client) = through(faults).await;
     assert!(ping(&mut client).await.is_err());
     assert_eq!(proxy.passed_bytes(), 6);
@@ -88,7 +104,11 @@ async fn a_cut_resets_what_exists_and_takes_new_ones() {
 
 #[tokio::test]
 async fn a_stalled_connection_lives_and_goes_on() {
-    let (proxy, mut client) = through(Faults { mode: Mode::Stalled, ..Faults::default() }).await;
+    let (proxy, mut client) = through(Faults {
+        mode: Mode::Stalled,
+        ..Faults::default()
+    })
+    .await;
     let silent = tokio::time::timeout(Duration::from_millis(50), ping(&mut client)).await;
     assert!(silent.is_err());
     proxy.set_faults(Faults::default());
@@ -100,7 +120,10 @@ async fn a_stalled_connection_lives_and_goes_on() {
 #[tokio::test]
 async fn a_refusing_proxy_resets_and_a_new_upstream_takes_over() {
     let proxy = Proxy::start(echo().await).await.unwrap();
-    proxy.set_faults(Faults { mode: Mode::Refusing, ..Faults::default() });
+    proxy.set_faults(Faults {
+        mode: Mode::Refusing,
+        ..Faults::default()
+    });
     if let Ok(mut refused) = TcpStream::connect(proxy.address()).await {
         assert!(ping(&mut refused).await.is_err());
     }

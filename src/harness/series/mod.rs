@@ -67,9 +67,12 @@ pub fn recorded() -> Result<Vec<Series>, Damaged> {
 
 fn water_flow() -> Result<Series, Damaged> {
     let series = "water_flow";
-    let samples = records(series, WATER_FLOW, |time, value| {
-        Some((time.parse::<Timestamp>().ok()?, value * M3_PER_H))
-    }, [0, 1])?;
+    let samples = records(
+        series,
+        WATER_FLOW,
+        |time, value| Some((time.parse::<Timestamp>().ok()?, value * M3_PER_H)),
+        [0, 1],
+    )?;
     Ok(Series {
         name: series,
         class: "supply_pipe_flow",
@@ -86,11 +89,16 @@ fn sf_temps() -> Result<Series, Damaged> {
         text: "America/Los_Angeles".to_owned(),
         wanted: "known time zone",
     }))?;
-    let samples = records(series, SF_TEMPS, |time, fahrenheit| {
-        let local = DateTime::strptime("%Y/%m/%d %H:%M:%S", time).ok()?;
-        let at = zone.to_timestamp(local).ok()?;
-        Some((at, (fahrenheit - 32.0) / 1.8))
-    }, [1, 0])?;
+    let samples = records(
+        series,
+        SF_TEMPS,
+        |time, fahrenheit| {
+            let local = DateTime::strptime("%Y/%m/%d %H:%M:%S", time).ok()?;
+            let at = zone.to_timestamp(local).ok()?;
+            Some((at, (fahrenheit - 32.0) / 1.8))
+        },
+        [1, 0],
+    )?;
     Ok(Series {
         name: series,
         class: "weather_station",
@@ -119,8 +127,9 @@ fn records(
         let value: f64 = text.parse().ok().ok_or_else(|| fault("number", text))?;
         let time = record.get(time_column).unwrap_or_default();
         let (at, value) = convert(time, value).ok_or_else(|| fault("time", time))?;
-        let observed_at_ns =
-            u64::try_from(at.as_nanosecond()).ok().ok_or_else(|| fault("time after 1970", time))?;
+        let observed_at_ns = u64::try_from(at.as_nanosecond())
+            .ok()
+            .ok_or_else(|| fault("time after 1970", time))?;
         samples.push(Sample {
             observed_at_ns,
             value,
@@ -169,7 +178,11 @@ mod tests {
         for series in recorded().unwrap() {
             for pair in series.samples.windows(2) {
                 let step = pair[1].observed_at_ns.checked_sub(pair[0].observed_at_ns);
-                assert!(step.is_some_and(|ns| ns >= HOUR_NS), "{}: {pair:?}", series.name);
+                assert!(
+                    step.is_some_and(|ns| ns >= HOUR_NS),
+                    "{}: {pair:?}",
+                    series.name
+                );
             }
         }
     }
