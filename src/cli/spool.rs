@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Exit, Failure, classes::print_json, print_plain, settled, sources, table};
 use crate::{
     domain::{DropReason, Lane, UnixNanos},
+    gateway::GatewayError,
     spool::{LaneLedger, Quarantined, SpoolError, SpoolStat, quarantined, stat},
-    store::StoreError,
 };
 
 pub(super) fn spool(given: &ArgMatches) -> Result<(), Failure> {
@@ -55,50 +55,37 @@ pub(super) fn quarantine(given: &ArgMatches) -> Result<(), Failure> {
 
 impl From<SpoolError> for Failure {
     fn from(error: SpoolError) -> Self {
-        let exit = match &error {
-            SpoolError::Store(store) => match store {
-                StoreError::Locked { .. } => Exit::TempFail,
-                StoreError::NotADirectory { .. } | StoreError::NotWritable { .. } => {
-                    Exit::CannotCreate
-                }
-                StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => Exit::Config,
-                StoreError::Corrupt { .. } => Exit::Data,
-                StoreError::Missing { .. } => Exit::NoInput,
-                StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Other { .. } => {
-                    Exit::Io
-                }
-            },
-            SpoolError::Book { .. } => Exit::Data,
-            _ => Exit::Io,
-        };
-        Self::new(exit, error.to_string())
+        let error = GatewayError::from(error);
+        Self::lines(error.exit_code(), vec![error.to_string()])
     }
 }
 
 fn stat_text(stat: &SpoolStat) -> String {
+    let mut text = [stat_head(stat), stat_lanes(stat), stat_ledger(stat)].join("\n");
+    for (reason, count) in &stat.quarantine {
+        text.push_str(&format!("quarantined as {reason}: {count}\n"));
+    }
+    text
+}
+
+fn stat_head(stat: &SpoolStat) -> String {
     let incarnation = stat
         .incarnation
         .map_or_else(|| "none yet".to_owned(), |i| i.to_string());
-    let mut text = table(&[
-        vec!["incarnation".to_owned(), incarnation],
-        vec!["format".to_owned(), stat.format_version.to_string()],
-        vec![
-            "table files".to_owned(),
-            format!("{} bytes", stat.table_bytes),
-        ],
-        vec![
-            "quarantine".to_owned(),
-            format!("{} bytes", stat.quarantine_bytes),
-        ],
-        vec![
-            "damaged".to_owned(),
-            format!("{} bytes", stat.damaged_bytes),
-        ],
-        vec![
-            "balances".to_owned(),
-            if stat.balances { "yes" } else { "NO" }.to_owned(),
-        ],
-    ]);
+    let bytes = |bytes: u64| format!("{bytes} bytes");
+    let balances = if stat.balances { "yes" } else { "NO" };
+    let rows = [
+        ("incarnation", incarnation),
+        ("format", stat.format_version.to_string()),
+        ("table files", bytes(stat.table_bytes)),
+        ("quarantine", bytes(stat.quarantine_bytes)),
+        ("damaged", bytes(stat.damaged_bytes)),
+        ("balances", balances.to_owned()),
+    ];
+    table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+}
+
+fn stat_lanes(stat: &SpoolStat) -> String {
     let head = [
         "LANE",
         "OLDEST",
@@ -124,8 +111,10 @@ fn stat_text(stat: &SpoolStat) -> String {
             lane.oldest_received_at.map(time_text).unwrap_or_default(),
         ]
     }));
-    text.push('\n');
-    text.push_str(&table(&rows));
+    table(&rows)
+}
+
+fn stat_ledger(stat: &SpoolStat) -> String {
     let head = [
         "LEDGER",
         "RECEIVED",
@@ -136,19 +125,10 @@ fn stat_text(stat: &SpoolStat) -> String {
         "DROPPED",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(
-        stat.ledger
-            .lanes
-            .iter()
-            .map(|(lane, ledger)| ledger_row(lane.name(), ledger)),
-    );
+    let lanes = stat.ledger.lanes.iter();
+    rows.extend(lanes.map(|(lane, ledger)| ledger_row(lane.name(), ledger)));
     rows.push(ledger_row("all", &stat.ledger.total()));
-    text.push('\n');
-    text.push_str(&table(&rows));
-    for (reason, count) in &stat.quarantine {
-        text.push_str(&format!("quarantined as {reason}: {count}\n"));
-    }
-    text
+    table(&rows)
 }
 
 fn ledger_row(name: &str, ledger: &LaneLedger) -> Vec<String> {

@@ -17,7 +17,9 @@ pub enum IdentityError {
     #[error("id has {0} bytes, at most {ID_BYTES_MAX} are allowed")]
     TooLong(usize),
     /// A character that has a meaning in MQTT topics, or a control character.
-    #[error("id {id:?} holds {found:?}: `/`, `+`, `#`, a leading `$` and control characters are not allowed")]
+    #[error(
+        "id {id:?} holds {found:?}: `/`, `+`, `#`, a leading `$` and control characters are not allowed"
+    )]
     Character {
         /// The id as given.
         id: String,
@@ -169,7 +171,9 @@ mod tests {
 
     #[test]
     fn ids_that_would_widen_a_topic_are_refused() {
-        for bad in ["a", "a/", "/b", "a/b/c", "a/+", "#/b", "$a/b", "a/b\0", "a/\n"] {
+        for bad in [
+            "a", "a/", "/b", "a/b/c", "a/+", "#/b", "$a/b", "a/b\0", "a/\n",
+        ] {
             assert!(Identity::parse(bad).is_err(), "{bad:?} was taken");
         }
         assert!(DeviceId::new(&"x".repeat(ID_BYTES_MAX + 1)).is_err());

@@ -60,14 +60,17 @@ impl GatewayError {
 }
 
 const fn spool_exit_code(error: &SpoolError) -> u8 {
-    let SpoolError::Store(store) = error else {
-        return 74;
+    let store = match error {
+        SpoolError::Store(store) => store,
+        SpoolError::Book { .. } => return 65,
+        _ => return 74,
     };
     match store {
         StoreError::Locked { .. } => 75,
         StoreError::NotWritable { .. } | StoreError::NotADirectory { .. } => 73,
         StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => 78,
         StoreError::Missing { .. } => 66,
+        StoreError::Corrupt { .. } => 65,
         _ => 74,
     }
 }

@@ -7,7 +7,10 @@ mod reload;
 mod running;
 mod status;
 
-#[expect(clippy::module_name_repetitions, reason = "`Error` alone would say nothing where it is used")]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "`Error` alone would say nothing where it is used"
+)]
 pub use error::GatewayError;
 pub use reload::Reread;
 
@@ -17,8 +20,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::running::Running;
 use crate::{
-    broker, config::Config, domain::SystemClock, ingest, spool, supervise::TaskFailure,
-    telemetry::{self, Exporter, Metric}, uplink,
+    broker,
+    config::Config,
+    domain::SystemClock,
+    ingest, spool,
+    supervise::TaskFailure,
+    telemetry::{self, Exporter, Metric},
+    uplink,
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    GatewayError, bound::Addresses,
+    GatewayError,
+    bound::Addresses,
     reload::{self, Reread},
     status::GatewayStatus,
 };
@@ -56,7 +57,12 @@ impl Running {
         let classes = reload::classes(&config.normalise)?;
         let opened = Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
         tell(&opened.recovery);
-        let Opened { inlet, reader, writer, .. } = opened;
+        let Opened {
+            inlet,
+            reader,
+            writer,
+            ..
+        } = opened;
         let writer = writer.start()?;
 
         let mut delivery = TaskSet::new();
@@ -71,7 +77,12 @@ impl Running {
 
         let mut reception = TaskSet::new();
         watch(&writer, &mut reception);
-        let ingest = Arc::new(Ingest::new(&config.normalise, classes, inlet, Arc::clone(&clock)));
+        let ingest = Arc::new(Ingest::new(
+            &config.normalise,
+            classes,
+            inlet,
+            Arc::clone(&clock),
+        ));
         let broker = ports
             .mqtt
             .serve(Arc::clone(&ingest), Arc::clone(&clock), &mut reception)
@@ -134,7 +145,9 @@ impl Running {
                         tracing::info!(classes = classes.len(), "reload: classes in force");
                         self.ingest.replace_classes(classes);
                     }
-                    Ok(Err(error)) => tracing::error!(%error, "reload: the classes stay as they were"),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "reload: the classes stay as they were")
+                    }
                     Err(error) => tracing::error!(%error, "reload: reading the classes failed"),
                 }
             }
@@ -152,7 +165,10 @@ impl Running {
         };
         self.broker.close_intake().await;
         let acknowledge = self.stop_deadline / ACKNOWLEDGE_SHARE;
-        if tokio::time::timeout(acknowledge, self.writer.drained()).await.is_err() {
+        if tokio::time::timeout(acknowledge, self.writer.drained())
+            .await
+            .is_err()
+        {
             tracing::warn!("the disk takes no writes: what it does not hold is not acknowledged");
         }
         let disconnected = self
@@ -198,7 +214,11 @@ impl Ports {
             mqtt: mqtt.addresses().map_err(GatewayError::Runtime)?,
             admin: admin.as_ref().map(Admin::address),
         };
-        Ok(Self { mqtt, admin, addresses })
+        Ok(Self {
+            mqtt,
+            admin,
+            addresses,
+        })
     }
 }
 
@@ -232,7 +252,10 @@ fn look_out(
 ) -> TaskSet {
     let mut tasks = TaskSet::new();
     if let Some(admin) = admin {
-        tasks.spawn("admin", admin.serve(Arc::clone(&status), exporter, tasks.token()));
+        tasks.spawn(
+            "admin",
+            admin.serve(Arc::clone(&status), exporter, tasks.token()),
+        );
     }
     tasks.spawn("notify", Arc::clone(notifier).beat(status, tasks.token()));
     tasks

@@ -11,7 +11,10 @@ pub use metrics::METRICS;
 
 use std::{
     cell::RefCell,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -229,9 +232,8 @@ struct Source<'a> {
 
 /// A device publishes its own readings and nobody else's; without authentication the topic is believed.
 fn owns(identity: Option<&Identity>, topic: &Topic<'_>) -> bool {
-    identity.is_none_or(|identity| {
-        identity.class() == topic.class && identity.device() == topic.device
-    })
+    identity
+        .is_none_or(|identity| identity.class() == topic.class && identity.device() == topic.device)
 }
 
 impl Catalogue {

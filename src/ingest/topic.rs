@@ -61,7 +61,16 @@ mod tests {
 
     #[test]
     fn other_topics_carry_no_reading() {
-        for text in ["", "v1", "v1/a/b", "v1/a/b/down", "v2/a/b/up", "v1/a/b/up/", "v1/a/b/up/x", "a/b"] {
+        for text in [
+            "",
+            "v1",
+            "v1/a/b",
+            "v1/a/b/down",
+            "v2/a/b/up",
+            "v1/a/b/up/",
+            "v1/a/b/up/x",
+            "a/b",
+        ] {
             assert_eq!(Topic::parse(text), Err(TopicFault::NotIngest), "{text:?}");
         }
         for text in ["v1//b/up", "v1/a//up", "v1/$a/b/up"] {

@@ -137,7 +137,11 @@ impl Header {
     }
 
     fn gap_of(&self) -> GapOf {
-        if self.flags & FLAG_NUMBERS == 0 { GapOf::Readings } else { GapOf::Numbers }
+        if self.flags & FLAG_NUMBERS == 0 {
+            GapOf::Readings
+        } else {
+            GapOf::Numbers
+        }
     }
 
     /// Reads a header without looking at the checksum.
@@ -248,7 +252,11 @@ impl GapNote {
         payload.push(self.reason.code());
         payload.extend_from_slice(self.detail.as_bytes());
         let sealed = if self.sealed { FLAG_SEALED } else { 0 };
-        let numbers = if self.of == GapOf::Numbers { FLAG_NUMBERS } else { 0 };
+        let numbers = if self.of == GapOf::Numbers {
+            FLAG_NUMBERS
+        } else {
+            0
+        };
         let header = Header {
             codec: Codec::Gap,
             flags: sealed | numbers,
@@ -304,7 +312,11 @@ impl BlockWriter {
 
     /// The block of some readings: compressed, if that makes it smaller.
     pub(super) fn encode(&mut self, placed: &Placed, readings: &[u8]) -> Vec<u8> {
-        let codec = if self.compress(readings) { Codec::Zstd } else { Codec::Raw };
+        let codec = if self.compress(readings) {
+            Codec::Zstd
+        } else {
+            Codec::Raw
+        };
         let header = Header {
             codec,
             flags: 0,
@@ -326,7 +338,9 @@ impl BlockWriter {
         self.scratch.clear();
         self.scratch
             .reserve(zstd::zstd_safe::compress_bound(readings.len()));
-        let done = self.compressor.compress_to_buffer(readings, &mut self.scratch);
+        let done = self
+            .compressor
+            .compress_to_buffer(readings, &mut self.scratch);
         done.is_ok_and(|bytes| bytes < readings.len())
     }
 }
@@ -350,7 +364,11 @@ impl BlockReader {
     }
 
     /// The readings of a checked block.
-    pub(super) fn readings(&mut self, header: &Header, payload: &[u8]) -> Result<Vec<u8>, BlockFault> {
+    pub(super) fn readings(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, BlockFault> {
         let raw_bytes = usize::try_from(header.raw_bytes)
             .ok()
             .filter(|bytes| *bytes <= RAW_BYTES_MAX)
@@ -402,16 +420,30 @@ mod tests {
         let raw = hex::decode(FIXTURE_RAW).unwrap();
         let (header, payload) = open(&raw).unwrap();
         assert_eq!(header.range, placed(7, 2).range);
-        assert_eq!((header.oldest, header.newest), (UnixNanos(100), UnixNanos(110)));
-        let readings = BlockReader::new().unwrap().readings(&header, payload).unwrap();
+        assert_eq!(
+            (header.oldest, header.newest),
+            (UnixNanos(100), UnixNanos(110))
+        );
+        let readings = BlockReader::new()
+            .unwrap()
+            .readings(&header, payload)
+            .unwrap();
         assert_eq!(readings, b"z\x02hiz\x02ok");
-        assert_eq!(BlockWriter::new(1).unwrap().encode(&placed(7, 2), &readings), raw);
+        assert_eq!(
+            BlockWriter::new(1)
+                .unwrap()
+                .encode(&placed(7, 2), &readings),
+            raw
+        );
 
         let gap = hex::decode(FIXTURE_GAP).unwrap();
         let (header, payload) = open(&gap).unwrap();
         let note = GapNote::of(&header, payload).unwrap();
         assert_eq!(note.range, SequenceRange::new(Sequence(3), Sequence(10)));
-        assert_eq!((note.reason, note.detail.as_str()), (GapReason::Capacity, "full"));
+        assert_eq!(
+            (note.reason, note.detail.as_str()),
+            (GapReason::Capacity, "full")
+        );
         assert!(note.sealed && note.of == GapOf::Readings);
         assert_eq!(note.encode(), gap);
     }

@@ -120,7 +120,10 @@ impl Book {
     pub(super) fn finish(&mut self, range: SequenceRange, in_gaps: u64) {
         let range = SequenceRange::new(range.first.max(self.low), range.next.min(self.next));
         let elsewhere = in_gaps + self.refused.covered_count(range);
-        let readings = range.count().saturating_sub(elsewhere).min(self.ledger.spooled);
+        let readings = range
+            .count()
+            .saturating_sub(elsewhere)
+            .min(self.ledger.spooled);
         self.ledger.spooled -= readings;
         self.ledger.delivered += readings;
         self.refused.remove(range);
@@ -206,7 +209,10 @@ mod tests {
         book.place(9);
         book.bytes = 0x12c0;
         book.finish(SequenceRange::new(Sequence(0), Sequence(1)), 0);
-        book.lose(DropReason::Capacity, SequenceRange::new(Sequence(1), Sequence(3)));
+        book.lose(
+            DropReason::Capacity,
+            SequenceRange::new(Sequence(1), Sequence(3)),
+        );
         book.ledger.received += 11;
         book.ledger.quarantined += 11;
         book
@@ -218,7 +224,11 @@ mod tests {
         assert!(book.is_consistent() && book.ledger.balances());
         let bytes = book.encode();
         assert_eq!(Book::decode(&bytes), Some(book));
-        assert!(hex::encode(&bytes).starts_with(FIXTURE), "{}", hex::encode(&bytes));
+        assert!(
+            hex::encode(&bytes).starts_with(FIXTURE),
+            "{}",
+            hex::encode(&bytes)
+        );
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -65,7 +65,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, books: Books, bounds: DeskBounds, blocks: BlockWriter) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        books: Books,
+        bounds: DeskBounds,
+        blocks: BlockWriter,
+    ) -> Self {
         let desk = Self {
             shared,
             books,
@@ -118,7 +123,9 @@ impl Desk {
         let (mut leaving, sum) = self.leaving(&mut draft, lane);
         match leaving.refuse(&std::mem::take(&mut inbox.refused), sum) {
             Ok(()) => self.save(draft, Durability::Buffered)?,
-            Err(fault) => tracing::error!(%lane, %fault, "refused readings cannot be read from disk"),
+            Err(fault) => {
+                tracing::error!(%lane, %fault, "refused readings cannot be read from disk")
+            }
         }
         self.publish(lane);
         Ok(())
@@ -149,7 +156,11 @@ impl Desk {
     }
 
     /// Writes a group and what the platform holds: one batch, synced if somebody may be owed an acknowledgement for it.
-    pub(super) fn commit(&mut self, contents: &mut Contents, told: &LaneMap<RangeSet>) -> Result<(), GaveUp> {
+    pub(super) fn commit(
+        &mut self,
+        contents: &mut Contents,
+        told: &LaneMap<RangeSet>,
+    ) -> Result<(), GaveUp> {
         let started = self.shared.clock.steady();
         let synced = !contents.blocks.is_empty() || !contents.entries.is_empty();
         let mut draft = self.draft();
@@ -160,12 +171,23 @@ impl Desk {
         }
         self.admit(&mut draft, contents);
         let (fresh, readings) = self.place(&mut draft, contents);
-        self.save(draft, if synced { Durability::Synced } else { Durability::Buffered })?;
+        self.save(
+            draft,
+            if synced {
+                Durability::Synced
+            } else {
+                Durability::Buffered
+            },
+        )?;
         if readings > 0 {
             self.metrics.group(readings);
         }
         if synced {
-            let took = self.shared.clock.steady().saturating_duration_since(started);
+            let took = self
+                .shared
+                .clock
+                .steady()
+                .saturating_duration_since(started);
             self.metrics.commit_seconds.record(took);
         }
         for lane in Lane::ALL {
@@ -186,7 +208,8 @@ impl Desk {
             Err(fault) => {
                 tracing::error!(%lane, %fault, "delivered blocks cannot be read yet");
                 let mut inbox = lock(&self.shared.inbox);
-                told.iter().for_each(|range| inbox[lane].delivered.insert(range));
+                told.iter()
+                    .for_each(|range| inbox[lane].delivered.insert(range));
             }
         }
     }
@@ -194,7 +217,11 @@ impl Desk {
     /// Quarantine entries, and readings that nobody had room for.
     fn admit(&self, draft: &mut Draft, contents: &mut Contents) {
         let Draft { books, batch } = draft;
-        let coming: u64 = contents.entries.iter().map(|(_, _, entry)| entry.len() as u64).sum();
+        let coming: u64 = contents
+            .entries
+            .iter()
+            .map(|(_, _, entry)| entry.len() as u64)
+            .sum();
         let bound = self.bounds.quarantine_bytes_max.saturating_sub(coming);
         match books.sum.evict(&self.shared.store, bound, batch) {
             Ok(lanes) => {
@@ -243,7 +270,14 @@ impl Desk {
                 Bytes::from(block.bytes)
             };
             let oldest = block.oldest;
-            fresh.push((block.lane, Fresh { range, bytes, oldest }));
+            fresh.push((
+                block.lane,
+                Fresh {
+                    range,
+                    bytes,
+                    oldest,
+                },
+            ));
         }
         (fresh, readings)
     }
@@ -268,7 +302,9 @@ impl Desk {
     fn forget(&self, lane: Lane, ranges: &[SequenceRange]) {
         if !ranges.is_empty() {
             let mut tail = lock(&self.shared.tail);
-            ranges.iter().for_each(|range| tail.forget_within(lane, *range));
+            ranges
+                .iter()
+                .for_each(|range| tail.forget_within(lane, *range));
         }
     }
 
@@ -283,7 +319,9 @@ impl Desk {
     /// Whether there was something to drop.
     fn drop_oldest(&mut self, lane: Lane) -> Result<bool, GaveUp> {
         let bounds = self.bounds.lanes[lane];
-        if bounds.when_full != WhenFull::DropOldest || self.books.lanes[lane].bytes <= bounds.bytes_max {
+        if bounds.when_full != WhenFull::DropOldest
+            || self.books.lanes[lane].bytes <= bounds.bytes_max
+        {
             return Ok(false);
         }
         let target = bounds.bytes_max - bounds.bytes_max / DROP_FRACTION;

@@ -43,7 +43,9 @@ pub enum SpoolError {
     #[error("lane {0}: the spool's writer does not answer; see the readiness of the disk")]
     Unanswered(Lane),
     /// The spool was closed while somebody still waited, and the disk took no writes.
-    #[error("spool closed with {receipts} receipts unsettled, because the disk took no writes: {cause}")]
+    #[error(
+        "spool closed with {receipts} receipts unsettled, because the disk took no writes: {cause}"
+    )]
     Unsettled {
         /// Receipts that were dropped; their senders will send again.
         receipts: usize,

@@ -92,6 +92,8 @@ pub(super) struct Group<R> {
     open: LaneMap<Option<usize>>,
     lane_bytes: LaneMap<u64>,
     bytes: usize,
+    /// Payloads put in, whatever became of them.
+    payloads: usize,
 }
 
 impl<R> Group<R> {
@@ -102,6 +104,7 @@ impl<R> Group<R> {
             open: LaneMap::default(),
             lane_bytes: LaneMap::default(),
             bytes: 0,
+            payloads: 0,
         }
     }
 
@@ -110,7 +113,8 @@ impl<R> Group<R> {
     }
 
     fn owe(&mut self, receipt: Option<R>, outcome: Outcome) {
-        self.receipts.extend(receipt.map(|receipt| (receipt, outcome)));
+        self.receipts
+            .extend(receipt.map(|receipt| (receipt, outcome)));
     }
 
     /// Empties it for the next use; keeps what is worth keeping.
@@ -123,6 +127,7 @@ impl<R> Group<R> {
         self.open = LaneMap::default();
         self.lane_bytes = LaneMap::default();
         self.bytes = 0;
+        self.payloads = 0;
     }
 }
 
@@ -172,7 +177,11 @@ pub(super) struct Intake<R> {
 }
 
 impl<R: Settle> Intake<R> {
-    pub(super) fn new(bounds: LaneMap<LaneBounds>, limits: GroupCommit, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        bounds: LaneMap<LaneBounds>,
+        limits: GroupCommit,
+        shared: Arc<Shared>,
+    ) -> Self {
         let gate = Gate {
             group: Group::new(),
             lanes: LaneMap::from_fn(|_| LaneGate::default()),
@@ -189,6 +198,13 @@ impl<R: Settle> Intake<R> {
             shared,
             metrics: IntakeMetrics::new(),
         }
+    }
+
+    /// Payloads in the open group; none once it is closed or half full, for then it should be taken.
+    pub(super) fn waiting(&self) -> Option<usize> {
+        let gate = lock(&self.gate);
+        let growing = !gate.closed && gate.group.bytes < self.limits.bytes_max / 2;
+        growing.then_some(gate.group.payloads)
     }
 
     /// Swaps the filled group for an empty one.
@@ -279,6 +295,7 @@ impl<R: Settle> Intake<R> {
     fn put(&self, gate: &mut Gate<R>, put: impl FnOnce(&mut Gate<R>)) -> bool {
         let first = gate.group.is_empty();
         put(gate);
+        gate.group.payloads += 1;
         first
     }
 
@@ -311,7 +328,12 @@ impl<R: Settle> SpoolInlet<R> {
     ///
     /// # Errors
     /// They were not taken, see [`Unplaced`]; the receipt comes back.
-    pub fn append(&self, lane: Lane, readings: Readings<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    pub fn append(
+        &self,
+        lane: Lane,
+        readings: Readings<'_>,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
         let bytes = readings.bytes.len().saturating_add(OVERHEAD_BYTES);
         let mut gate = lock(&intake.gate);
@@ -355,7 +377,11 @@ impl<R: Settle> SpoolInlet<R> {
     ///
     /// # Errors
     /// It was not taken, see [`Unplaced`]; the receipt comes back.
-    pub fn quarantine(&self, entry: QuarantineEntry<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    pub fn quarantine(
+        &self,
+        entry: QuarantineEntry<'_>,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
         let encoded = quarantine::encode(&entry, Kind::Payload);
         let bytes = encoded.len().saturating_add(OVERHEAD_BYTES);
@@ -368,7 +394,10 @@ impl<R: Settle> SpoolInlet<R> {
             return Err(Unplaced::Busy(receipt));
         }
         let ring = intake.put(&mut gate, |gate| {
-            gate.group.contents.entries.push((entry.lane, entry.reason, encoded));
+            gate.group
+                .contents
+                .entries
+                .push((entry.lane, entry.reason, encoded));
             gate.group.bytes += bytes;
             gate.group.owe(receipt, Outcome::Quarantined(entry.reason));
         });
@@ -390,7 +419,11 @@ impl<R: Settle> SpoolInlet<R> {
         let (closed, group_full, lane_full) = {
             let gate = lock(&intake.gate);
             let group_full = gate.group.bytes >= intake.limits.bytes_max / 2;
-            (gate.closed, group_full, gate.lanes.iter().any(|(_, lane)| lane.full))
+            (
+                gate.closed,
+                group_full,
+                gate.lanes.iter().any(|(_, lane)| lane.full),
+            )
         };
         if closed {
             tokio::time::sleep(FULL_PAUSE).await;

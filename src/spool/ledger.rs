@@ -45,10 +45,15 @@ impl LaneLedger {
     /// Whether every reading received is accounted for.
     #[must_use]
     pub fn balances(&self) -> bool {
-        let accounted = [self.delivered, self.spooled, self.quarantined, self.suppressed]
-            .into_iter()
-            .chain(self.dropped)
-            .try_fold(0_u64, u64::checked_add);
+        let accounted = [
+            self.delivered,
+            self.spooled,
+            self.quarantined,
+            self.suppressed,
+        ]
+        .into_iter()
+        .chain(self.dropped)
+        .try_fold(0_u64, u64::checked_add);
         accounted == Some(self.received)
     }
 

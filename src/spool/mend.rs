@@ -23,7 +23,10 @@ enum Found {
     /// An item that can be read to its end.
     Sound(Header),
     /// One that cannot.
-    Damaged { first: Sequence, value: Vec<u8> },
+    Damaged {
+        first: Sequence,
+        value: Vec<u8>,
+    },
     Nothing,
 }
 
@@ -35,15 +38,27 @@ impl Leaving<'_> {
             return Ok(());
         };
         let gap = block::open(&value).and_then(|(header, payload)| GapNote::of(&header, payload));
-        if let Ok(gap) = gap.map(|gap| GapNote { sealed: true, ..gap }) {
+        if let Ok(gap) = gap.map(|gap| GapNote {
+            sealed: true,
+            ..gap
+        }) {
             self.batch.put(key, gap.encode());
         }
         Ok(())
     }
 
     /// Puts a gap where a sequence should be and is not, or is unreadable; the sequences that were lost.
-    pub(super) fn mend(&mut self, at: Sequence, sum: &mut Sum, now: UnixNanos) -> Result<Vec<SequenceRange>, StoreError> {
-        if self.book.open_parts(SequenceRange::new(at, at.plus(1))).is_empty() {
+    pub(super) fn mend(
+        &mut self,
+        at: Sequence,
+        sum: &mut Sum,
+        now: UnixNanos,
+    ) -> Result<Vec<SequenceRange>, StoreError> {
+        if self
+            .book
+            .open_parts(SequenceRange::new(at, at.plus(1)))
+            .is_empty()
+        {
             return Ok(Vec::new());
         }
         let mut was_gap = false;
@@ -71,7 +86,11 @@ impl Leaving<'_> {
                 reason: GapReason::Corruption,
                 detail: detail.to_owned(),
                 sealed: false,
-                of: if was_gap { GapOf::Numbers } else { GapOf::Readings },
+                of: if was_gap {
+                    GapOf::Numbers
+                } else {
+                    GapOf::Readings
+                },
                 since: now,
             });
         }
@@ -82,16 +101,20 @@ impl Leaving<'_> {
         let lane = self.book.lane;
         let bounds = keys::item(lane, self.head.min(self.book.low))..keys::item(lane, at.plus(1));
         let mut found = Found::Nothing;
-        self.store.scan(bounds, Start::AtOrBefore(keys::item(lane, at)), |key, value| {
-            found = match block::open(value) {
-                Ok((header, payload)) if is_whole(&header, payload) => Found::Sound(header),
-                Ok(_) | Err(_) => Found::Damaged {
-                    first: Sequence(keys::number(key)),
-                    value: value.to_vec(),
-                },
-            };
-            Step::Stop
-        })?;
+        self.store.scan(
+            bounds,
+            Start::AtOrBefore(keys::item(lane, at)),
+            |key, value| {
+                found = match block::open(value) {
+                    Ok((header, payload)) if is_whole(&header, payload) => Found::Sound(header),
+                    Ok(_) | Err(_) => Found::Damaged {
+                        first: Sequence(keys::number(key)),
+                        value: value.to_vec(),
+                    },
+                };
+                Step::Stop
+            },
+        )?;
         Ok(found)
     }
 
@@ -106,10 +129,12 @@ impl Leaving<'_> {
             }
             let start = keys::item(lane, from);
             let mut next = self.book.next;
-            let scanned = self.store.scan(start..keys::items_end(lane), Start::At(start), |key, _| {
-                next = Sequence(keys::number(key));
-                Step::Stop
-            });
+            let scanned =
+                self.store
+                    .scan(start..keys::items_end(lane), Start::At(start), |key, _| {
+                        next = Sequence(keys::number(key));
+                        Step::Stop
+                    });
             match scanned {
                 Ok(()) => return Ok(next),
                 Err(StoreError::Corrupt { .. }) => step = step.saturating_mul(2),

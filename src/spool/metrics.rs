@@ -27,30 +27,120 @@ const WRITE_FAILURES: &str = "sensegate_spool_write_failures_total";
 const BUSY: &str = "sensegate_spool_busy_total";
 const LANE_FULL: &str = "sensegate_spool_lane_full_total";
 
-const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind, labels, help }
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
 }
 
 /// The spool's metrics.
 pub const METRICS: &[Metric] = &[
-    metric(RECEIVED, Kind::Counter, &["lane"], "Readings received; an unreadable payload counts as one."),
-    metric(DELIVERED, Kind::Counter, &["lane"], "Readings that the platform holds."),
-    metric(SUPPRESSED, Kind::Counter, &["lane"], "Readings left out by a rule of the operator."),
-    metric(DROPPED, Kind::Counter, &["lane", "reason"], "Readings dropped, by reason."),
-    metric(SPOOLED, Kind::Gauge, &["lane"], "Readings on disk that are not yet delivered."),
-    metric(QUARANTINED, Kind::Gauge, &["lane"], "Payloads and readings in quarantine."),
-    metric(LANE_BYTES, Kind::Gauge, &["lane"], "Bytes of undelivered blocks on disk."),
-    metric(OLDEST_AGE, Kind::Gauge, &["lane"], "Age of the oldest undelivered reading."),
+    metric(
+        RECEIVED,
+        Kind::Counter,
+        &["lane"],
+        "Readings received; an unreadable payload counts as one.",
+    ),
+    metric(
+        DELIVERED,
+        Kind::Counter,
+        &["lane"],
+        "Readings that the platform holds.",
+    ),
+    metric(
+        SUPPRESSED,
+        Kind::Counter,
+        &["lane"],
+        "Readings left out by a rule of the operator.",
+    ),
+    metric(
+        DROPPED,
+        Kind::Counter,
+        &["lane", "reason"],
+        "Readings dropped, by reason.",
+    ),
+    metric(
+        SPOOLED,
+        Kind::Gauge,
+        &["lane"],
+        "Readings on disk that are not yet delivered.",
+    ),
+    metric(
+        QUARANTINED,
+        Kind::Gauge,
+        &["lane"],
+        "Payloads and readings in quarantine.",
+    ),
+    metric(
+        LANE_BYTES,
+        Kind::Gauge,
+        &["lane"],
+        "Bytes of undelivered blocks on disk.",
+    ),
+    metric(
+        OLDEST_AGE,
+        Kind::Gauge,
+        &["lane"],
+        "Age of the oldest undelivered reading.",
+    ),
     metric(QUARANTINE_BYTES, Kind::Gauge, &[], "Bytes in quarantine."),
-    metric(COMMIT_SECONDS, Kind::Histogram, &[], "Time of a synced group commit, compression included."),
-    metric(GROUP_READINGS, Kind::Histogram, &[], "Readings in a group commit."),
-    metric(RAW_BYTES, Kind::Counter, &[], "Bytes of readings put into blocks, before compression."),
-    metric(STORED_BYTES, Kind::Counter, &[], "Bytes of the blocks written, headers included."),
+    metric(
+        COMMIT_SECONDS,
+        Kind::Histogram,
+        &[],
+        "Time of a synced group commit, compression included.",
+    ),
+    metric(
+        GROUP_READINGS,
+        Kind::Histogram,
+        &[],
+        "Readings in a group commit.",
+    ),
+    metric(
+        RAW_BYTES,
+        Kind::Counter,
+        &[],
+        "Bytes of readings put into blocks, before compression.",
+    ),
+    metric(
+        STORED_BYTES,
+        Kind::Counter,
+        &[],
+        "Bytes of the blocks written, headers included.",
+    ),
     metric(BLOCKS, Kind::Counter, &[], "Blocks written."),
-    metric(WRITABLE, Kind::Gauge, &[], "1 while the disk takes what the spool writes, otherwise 0."),
-    metric(WRITE_FAILURES, Kind::Counter, &[], "Writes that failed and were retried."),
-    metric(BUSY, Kind::Counter, &[], "Payloads put off because the open group was full."),
-    metric(LANE_FULL, Kind::Counter, &["lane"], "Payloads refused because their lane was full."),
+    metric(
+        WRITABLE,
+        Kind::Gauge,
+        &[],
+        "1 while the disk takes what the spool writes, otherwise 0.",
+    ),
+    metric(
+        WRITE_FAILURES,
+        Kind::Counter,
+        &[],
+        "Writes that failed and were retried.",
+    ),
+    metric(
+        BUSY,
+        Kind::Counter,
+        &[],
+        "Payloads put off because the open group was full.",
+    ),
+    metric(
+        LANE_FULL,
+        Kind::Counter,
+        &["lane"],
+        "Payloads refused because their lane was full.",
+    ),
 ];
 
 #[derive(Debug)]
@@ -69,7 +159,10 @@ impl LaneHandles {
     fn new(lane: Lane) -> Self {
         let lane = lane.name();
         let dropped = DropReason::ALL.iter().map(|reason| {
-            (*reason, counter!(DROPPED, "lane" => lane, "reason" => reason.name()))
+            (
+                *reason,
+                counter!(DROPPED, "lane" => lane, "reason" => reason.name()),
+            )
         });
         Self {
             received: counter!(RECEIVED, "lane" => lane),

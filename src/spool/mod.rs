@@ -39,6 +39,14 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "other stages have an error, an inlet, a reader of their own beside them"
+)]
+pub use self::{
+    error::SpoolError, health::SpoolHealth, intake::SpoolInlet, reader::SpoolReader,
+    stat::SpoolStat, writer::SpoolWriter,
+};
 pub use block::GapReason;
 pub use intake::{Readings, Unplaced};
 pub use ledger::{LaneLedger, Ledger};
@@ -48,11 +56,3 @@ pub use quarantine::{QuarantineEntry, Quarantined};
 pub use reader::{Commits, Item, LaneState};
 pub use stat::{LaneStat, quarantined, stat};
 pub use writer::RunningWriter;
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "other stages have an error, an inlet, a reader of their own beside them"
-)]
-pub use self::{
-    error::SpoolError, health::SpoolHealth, intake::SpoolInlet, reader::SpoolReader, stat::SpoolStat,
-    writer::SpoolWriter,
-};

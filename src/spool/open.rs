@@ -62,7 +62,10 @@ impl Spool {
     ///
     /// # Errors
     /// The directory cannot be used (see [`crate::store::StoreError`]), or the spool's own records are damaged.
-    pub fn open<R: Settle>(config: &SpoolConfig, clock: Arc<dyn Clock>) -> Result<Opened<R>, SpoolError> {
+    pub fn open<R: Settle>(
+        config: &SpoolConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Opened<R>, SpoolError> {
         let how = StoreOptions {
             wal_bytes_max: config.wal_bytes_max,
         };
@@ -117,7 +120,9 @@ pub(super) fn incarnation(store: &Store) -> Result<Option<Incarnation>, SpoolErr
         None => Ok(None),
         Some(bytes) => match <[u8; 16]>::try_from(bytes) {
             Ok(bytes) => Ok(Some(Incarnation(bytes))),
-            Err(_) => Err(SpoolError::Book { what: "its incarnation" }),
+            Err(_) => Err(SpoolError::Book {
+                what: "its incarnation",
+            }),
         },
     }
 }
@@ -136,19 +141,27 @@ pub(super) fn read_books(store: &Store) -> Result<Books, SpoolError> {
     for lane in Lane::ALL {
         if let Some(bytes) = store.get(&keys::book(lane))? {
             let book = Book::decode(&bytes).filter(|book| book.lane == lane);
-            lanes[lane] = book.ok_or(SpoolError::Book { what: "a lane's book" })?;
+            lanes[lane] = book.ok_or(SpoolError::Book {
+                what: "a lane's book",
+            })?;
         }
         if let Some(bytes) = store.get(&keys::done(lane))? {
             let done = RangeSet::decode(&bytes);
-            lanes[lane].done = done.ok_or(SpoolError::Book { what: "a lane's delivered ranges" })?;
+            lanes[lane].done = done.ok_or(SpoolError::Book {
+                what: "a lane's delivered ranges",
+            })?;
         }
         if let Some(bytes) = store.get(&keys::refused(lane))? {
             let refused = RangeSet::decode(&bytes);
-            lanes[lane].refused = refused.ok_or(SpoolError::Book { what: "a lane's refused readings" })?;
+            lanes[lane].refused = refused.ok_or(SpoolError::Book {
+                what: "a lane's refused readings",
+            })?;
         }
     }
     let sum = match store.get(&keys::quarantine_sum())? {
-        Some(bytes) => Sum::decode(&bytes).ok_or(SpoolError::Book { what: "the quarantine's sum" })?,
+        Some(bytes) => Sum::decode(&bytes).ok_or(SpoolError::Book {
+            what: "the quarantine's sum",
+        })?,
         None => Sum::default(),
     };
     Ok(Books { lanes, sum })
@@ -167,12 +180,23 @@ fn hold_against_disk(store: &Store, books: &mut Books) -> Result<Vec<String>, Sp
     for lane in Lane::ALL {
         let book = &mut books.lanes[lane];
         if !book.ledger.balances() {
-            faults.push(format!("lane {lane}: the ledger does not balance: {:?}", book.ledger));
+            faults.push(format!(
+                "lane {lane}: the ledger does not balance: {:?}",
+                book.ledger
+            ));
         }
         if !book.is_consistent() {
-            faults.push(format!("lane {lane}: cursor {}, end {} and the ledger do not fit", book.low, book.next));
+            faults.push(format!(
+                "lane {lane}: cursor {}, end {} and the ledger do not fit",
+                book.low, book.next
+            ));
         }
-        let Recount { counted_all, readings, gaps, bytes } = recount::recount(store, book)?;
+        let Recount {
+            counted_all,
+            readings,
+            gaps,
+            bytes,
+        } = recount::recount(store, book)?;
         if !counted_all {
             continue;
         }
@@ -184,7 +208,10 @@ fn hold_against_disk(store: &Store, books: &mut Books) -> Result<Vec<String>, Sp
             ));
         }
         if bytes != book.bytes {
-            faults.push(format!("lane {lane}: {bytes} bytes are on disk, the books say {}", book.bytes));
+            faults.push(format!(
+                "lane {lane}: {bytes} bytes are on disk, the books say {}",
+                book.bytes
+            ));
             book.bytes = bytes;
         }
     }

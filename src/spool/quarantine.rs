@@ -87,7 +87,12 @@ pub(super) fn encode(entry: &QuarantineEntry<'_>, kind: Kind) -> Vec<u8> {
     let texts = [entry.class, entry.device, entry.topic, entry.detail].map(clipped);
     let bytes = texts.iter().map(|text| text.len()).sum::<usize>() + entry.payload.len();
     let mut out = Vec::with_capacity(HEADER_BYTES + bytes);
-    out.extend_from_slice(&[VERSION, entry.reason.code(), entry.lane.number(), kind as u8]);
+    out.extend_from_slice(&[
+        VERSION,
+        entry.reason.code(),
+        entry.lane.number(),
+        kind as u8,
+    ]);
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&entry.received_at.0.to_be_bytes());
     for text in texts {
@@ -112,7 +117,10 @@ fn checksum(entry: &[u8]) -> Option<u32> {
 /// Lane and reason of an entry, its checksum not looked at.
 pub(super) fn peek(entry: &[u8]) -> Option<(Lane, QuarantineReason)> {
     let [_, reason, lane, ..] = entry.first_chunk::<HEADER_BYTES>()?;
-    Some((Lane::from_number(*lane)?, QuarantineReason::from_code(*reason)?))
+    Some((
+        Lane::from_number(*lane)?,
+        QuarantineReason::from_code(*reason)?,
+    ))
 }
 
 fn decode(id: u64, entry: &[u8]) -> Option<Quarantined> {
@@ -173,7 +181,9 @@ impl Sum {
     }
 
     fn slot(&mut self, reason: QuarantineReason) -> Option<&mut u64> {
-        let at = QuarantineReason::ALL.iter().position(|known| *known == reason)?;
+        let at = QuarantineReason::ALL
+            .iter()
+            .position(|known| *known == reason)?;
         self.counts.get_mut(at)
     }
 
@@ -200,20 +210,25 @@ impl Sum {
             return Ok(lanes);
         }
         let start = keys::quarantine(self.low);
-        store.scan(start..keys::quarantine_end(), Start::At(start), |key, entry| {
-            if self.bytes <= bytes_max {
-                return Step::Stop;
-            }
-            batch.delete(*key);
-            self.low = keys::number(key) + 1;
-            self.bytes = self.bytes.saturating_sub(entry.len() as u64);
-            let (lane, reason) = peek(entry).unwrap_or((Lane::Telemetry, QuarantineReason::Empty));
-            if let Some(count) = self.slot(reason) {
-                *count = count.saturating_sub(1);
-            }
-            lanes.push(lane);
-            Step::Next
-        })?;
+        store.scan(
+            start..keys::quarantine_end(),
+            Start::At(start),
+            |key, entry| {
+                if self.bytes <= bytes_max {
+                    return Step::Stop;
+                }
+                batch.delete(*key);
+                self.low = keys::number(key) + 1;
+                self.bytes = self.bytes.saturating_sub(entry.len() as u64);
+                let (lane, reason) =
+                    peek(entry).unwrap_or((Lane::Telemetry, QuarantineReason::Empty));
+                if let Some(count) = self.slot(reason) {
+                    *count = count.saturating_sub(1);
+                }
+                lanes.push(lane);
+                Step::Next
+            },
+        )?;
         Ok(lanes)
     }
 
@@ -293,10 +308,22 @@ mod tests {
     fn an_entry_comes_back_with_its_bytes() {
         let bytes = encode(&ENTRY, Kind::Payload);
         let entry = decode(9, &bytes).unwrap();
-        assert_eq!((entry.id, entry.lane, entry.reason), (9, ENTRY.lane, ENTRY.reason));
-        assert_eq!((entry.class.as_str(), entry.device.as_str()), (ENTRY.class, ENTRY.device));
-        assert_eq!((entry.topic.as_str(), entry.detail.as_str()), (ENTRY.topic, ENTRY.detail));
-        assert_eq!((entry.payload.as_slice(), entry.encoded), (ENTRY.payload, false));
+        assert_eq!(
+            (entry.id, entry.lane, entry.reason),
+            (9, ENTRY.lane, ENTRY.reason)
+        );
+        assert_eq!(
+            (entry.class.as_str(), entry.device.as_str()),
+            (ENTRY.class, ENTRY.device)
+        );
+        assert_eq!(
+            (entry.topic.as_str(), entry.detail.as_str()),
+            (ENTRY.topic, ENTRY.detail)
+        );
+        assert_eq!(
+            (entry.payload.as_slice(), entry.encoded),
+            (ENTRY.payload, false)
+        );
         assert_eq!(entry.received_at, ENTRY.received_at);
     }
 

@@ -63,7 +63,11 @@ impl RangeSet {
         if let Some(held) = self.holding(at) {
             at = held.next;
         }
-        for held in self.ranges.range(at.0..range.next.0.max(at.0)).map(range_of) {
+        for held in self
+            .ranges
+            .range(at.0..range.next.0.max(at.0))
+            .map(range_of)
+        {
             parts.push(SequenceRange::new(at, held.first));
             at = held.next;
         }
@@ -74,7 +78,10 @@ impl RangeSet {
 
     /// How many sequences of a range the set does not hold.
     pub(super) fn uncovered_count(&self, range: SequenceRange) -> u64 {
-        self.uncovered(range).into_iter().map(SequenceRange::count).sum()
+        self.uncovered(range)
+            .into_iter()
+            .map(SequenceRange::count)
+            .sum()
     }
 
     /// How many sequences of a range the set holds.

@@ -115,7 +115,11 @@ pub struct Commits {
 impl Commits {
     /// Resolves when something was committed since the last call. Cancel safe. For ever pending once the spool is gone.
     pub async fn changed(&mut self) {
-        let LaneMap { alarm, telemetry, bulk } = &mut self.lanes;
+        let LaneMap {
+            alarm,
+            telemetry,
+            bulk,
+        } = &mut self.lanes;
         tokio::select! {
             () = one(alarm) => {}
             () = one(telemetry) => {}
@@ -165,7 +169,9 @@ impl SpoolReader {
     #[must_use]
     pub fn commits(&self, lanes: &[Lane]) -> Commits {
         Commits {
-            lanes: LaneMap::from_fn(|lane| lanes.contains(&lane).then(|| self.shared.subscribe(lane))),
+            lanes: LaneMap::from_fn(|lane| {
+                lanes.contains(&lane).then(|| self.shared.subscribe(lane))
+            }),
         }
     }
 
@@ -228,7 +234,8 @@ impl SpoolReader {
 
     fn await_chore(&self, lane: Lane, chore: Chore) -> Result<(), SpoolError> {
         let (done, answer) = mpsc::sync_channel(1);
-        self.shared.leave(lane, |inbox| inbox.chores.push((chore, done)));
+        self.shared
+            .leave(lane, |inbox| inbox.chores.push((chore, done)));
         let answered = answer.recv_timeout(CHORE_DEADLINE);
         answered.ok().ok_or(SpoolError::Unanswered(lane))
     }
@@ -249,7 +256,8 @@ impl SpoolReader {
         }
         let range = SequenceRange::new(range.first.max(view.low), range.next);
         if !range.is_empty() {
-            self.shared.leave(lane, |inbox| inbox.delivered.insert(range));
+            self.shared
+                .leave(lane, |inbox| inbox.delivered.insert(range));
         }
         Ok(())
     }
@@ -259,7 +267,12 @@ impl SpoolReader {
     ///
     /// # Errors
     /// The sequence was never committed, or too many refusals wait for the disk.
-    pub fn refused(&self, lane: Lane, sequence: Sequence, reason: String) -> Result<(), SpoolError> {
+    pub fn refused(
+        &self,
+        lane: Lane,
+        sequence: Sequence,
+        reason: String,
+    ) -> Result<(), SpoolError> {
         let view = self.shared.view(lane);
         if sequence >= view.next {
             return Err(SpoolError::NotCommitted {
@@ -320,7 +333,9 @@ impl Pass {
     fn scan(&mut self, shared: &Shared, lane: Lane, view: &View) -> Result<(), StoreError> {
         let bounds = keys::item(lane, view.head)..keys::item(lane, self.until);
         let start = Start::AtOrBefore(keys::item(lane, self.at));
-        shared.store.scan(bounds, start, |key, value| self.visit(lane, key, value))?;
+        shared
+            .store
+            .scan(bounds, start, |key, value| self.visit(lane, key, value))?;
         if self.items.is_empty() && self.chore.is_none() {
             self.chore = Some(Chore::Mend(self.at));
         }

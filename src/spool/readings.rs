@@ -74,7 +74,10 @@ mod tests {
     #[test]
     fn a_reading_tells_its_device_and_class() {
         let reading = b"\x0a\x02d1\x12\x03abc\x19";
-        assert_eq!(device_and_class(reading), ("d1".to_owned(), "abc".to_owned()));
+        assert_eq!(
+            device_and_class(reading),
+            ("d1".to_owned(), "abc".to_owned())
+        );
         assert_eq!(device_and_class(b"\x12"), (String::new(), String::new()));
     }
 

@@ -36,7 +36,11 @@ pub(super) fn recount(store: &Store, book: &Book) -> Result<Recount, SpoolError>
         items += 1;
         count.bytes += bytes;
         if let Some(header) = header {
-            let open: u64 = book.open_parts(header.range).iter().map(|part| part.count()).sum();
+            let open: u64 = book
+                .open_parts(header.range)
+                .iter()
+                .map(|part| part.count())
+                .sum();
             if header.is_gap() {
                 count.gaps += open;
             } else {
@@ -70,7 +74,11 @@ pub(super) fn inventory(store: &Store, book: &Book) -> Result<Inventory, SpoolEr
             Some(header) => {
                 found.blocks += 1;
                 found.raw_bytes += u64::from(header.raw_bytes);
-                found.oldest = Some(found.oldest.map_or(header.oldest, |oldest| oldest.min(header.oldest)));
+                found.oldest = Some(
+                    found
+                        .oldest
+                        .map_or(header.oldest, |oldest| oldest.min(header.oldest)),
+                );
                 found.newest = found.newest.max(Some(header.newest));
             }
         }
@@ -97,18 +105,24 @@ fn each(
             break;
         }
         let bounds = keys::item(lane, head)..keys::item(lane, part.next);
-        store.scan(bounds, Start::AtOrBefore(keys::item(lane, part.first)), |key, value| {
-            let header = Header::peek(value).ok();
-            if last.is_none_or(|last| last < *key) {
-                last = Some(*key);
-                more = visit(header, value.len() as u64);
-            }
-            match header {
-                _ if !more => Step::Stop,
-                Some(header) if header.is_gap() => Step::Seek(keys::item(lane, header.range.next)),
-                Some(_) | None => Step::Next,
-            }
-        })?;
+        store.scan(
+            bounds,
+            Start::AtOrBefore(keys::item(lane, part.first)),
+            |key, value| {
+                let header = Header::peek(value).ok();
+                if last.is_none_or(|last| last < *key) {
+                    last = Some(*key);
+                    more = visit(header, value.len() as u64);
+                }
+                match header {
+                    _ if !more => Step::Stop,
+                    Some(header) if header.is_gap() => {
+                        Step::Seek(keys::item(lane, header.range.next))
+                    }
+                    Some(_) | None => Step::Next,
+                }
+            },
+        )?;
     }
     Ok(())
 }
@@ -122,12 +136,17 @@ fn head(store: &Store, book: &Book) -> Result<Sequence, SpoolError> {
         return Ok(low);
     }
     let bounds = keys::item(lane, Sequence(0))..keys::item(lane, low.plus(1));
-    store.scan(bounds, Start::AtOrBefore(keys::item(lane, low)), |_, value| {
-        let range = Header::peek(value).map_or_else(|_| SequenceRange::default(), |header| header.range);
-        if range.contains(low) {
-            head = range.first;
-        }
-        Step::Stop
-    })?;
+    store.scan(
+        bounds,
+        Start::AtOrBefore(keys::item(lane, low)),
+        |_, value| {
+            let range = Header::peek(value)
+                .map_or_else(|_| SequenceRange::default(), |header| header.range);
+            if range.contains(low) {
+                head = range.first;
+            }
+            Step::Stop
+        },
+    )?;
     Ok(head)
 }

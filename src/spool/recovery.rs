@@ -39,7 +39,12 @@ pub(super) fn account(
         let book = &mut books.lanes[lane];
         let reached = latest[lane].as_ref();
         let known = reached.map_or(book.next, |reached| reached.next.max(book.next));
-        let beyond = known.plus(damage.log_bytes.saturating_mul(READINGS_PER_LOG_BYTE_MAX).max(1));
+        let beyond = known.plus(
+            damage
+                .log_bytes
+                .saturating_mul(READINGS_PER_LOG_BYTE_MAX)
+                .max(1),
+        );
         let received = reached.map_or(0, |reached| {
             reached.ledger.received.saturating_sub(book.ledger.received)
         });
@@ -112,9 +117,14 @@ fn latest_books(damage: &LogDamage) -> Result<LaneMap<Option<Book>>, SpoolError>
 
 fn books_in(bytes: &[u8]) -> impl Iterator<Item = Book> + '_ {
     let [mark, ..] = MAGIC;
-    let starts = bytes.iter().enumerate().filter(move |(_, byte)| **byte == mark);
+    let starts = bytes
+        .iter()
+        .enumerate()
+        .filter(move |(_, byte)| **byte == mark);
     starts.filter_map(|(at, _)| {
         let rest = bytes.get(at..)?;
-        rest.starts_with(&MAGIC).then(|| Book::decode(rest)).flatten()
+        rest.starts_with(&MAGIC)
+            .then(|| Book::decode(rest))
+            .flatten()
     })
 }

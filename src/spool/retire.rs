@@ -36,7 +36,9 @@ impl Met {
     fn of(key: &Key, header: Option<Header>, value: &[u8]) -> Self {
         Self {
             key: *key,
-            gap: header.filter(Header::is_gap).and_then(|header| gap_of(&header, value)),
+            gap: header
+                .filter(Header::is_gap)
+                .and_then(|header| gap_of(&header, value)),
             header,
             bytes: value.len() as u64,
         }
@@ -93,7 +95,10 @@ impl Leaving<'_> {
         let start = Start::AtOrBefore(keys::item(lane, part.first));
         self.store.scan(bounds, start, |key, value| {
             let header = Header::peek(value);
-            let ends = header.as_ref().ok().map(|header| (header.range.next, header.is_gap()));
+            let ends = header
+                .as_ref()
+                .ok()
+                .map(|header| (header.range.next, header.is_gap()));
             if ends.is_some_and(|(next, _)| next <= part.first) {
                 return Step::Next;
             }
@@ -127,7 +132,9 @@ impl Leaving<'_> {
         let mut in_gaps = 0_u64;
         for item in &met {
             match &item.header {
-                Some(header) if header.is_gap() => in_gaps += self.deliver_gap(header, item, &after),
+                Some(header) if header.is_gap() => {
+                    in_gaps += self.deliver_gap(header, item, &after)
+                }
                 Some(header) if after.uncovered_count(self.above_low(header.range)) > 0 => {}
                 // Wholly held by the platform, or unreadable where the platform holds what stood there.
                 Some(_) | None => self.remove(item.key, item.bytes),
@@ -144,7 +151,11 @@ impl Leaving<'_> {
 
     /// The platform holds these sequences, but what stands there cannot be read: nothing is deleted.
     pub(super) fn deliver_unseen(&mut self, told: &RangeSet) {
-        for range in told.iter().flat_map(|range| self.book.open_parts(range)).collect::<Vec<_>>() {
+        for range in told
+            .iter()
+            .flat_map(|range| self.book.open_parts(range))
+            .collect::<Vec<_>>()
+        {
             self.book.finish(range, 0);
         }
     }
@@ -174,7 +185,10 @@ impl Leaving<'_> {
         self.book.deliver_gap(item.gap.as_ref(), count);
         self.remove(item.key, item.bytes);
         for (part, gap) in left.into_iter().zip(item.gap.iter().cycle()) {
-            self.put_gap(&GapNote { range: part, ..gap.clone() });
+            self.put_gap(&GapNote {
+                range: part,
+                ..gap.clone()
+            });
         }
         count
     }
@@ -191,19 +205,27 @@ impl Leaving<'_> {
     pub(super) fn put_gap(&mut self, gap: &GapNote) {
         let value = gap.encode();
         self.book.bytes += value.len() as u64;
-        self.batch.put(keys::item(self.book.lane, gap.range.first), value);
+        self.batch
+            .put(keys::item(self.book.lane, gap.range.first), value);
     }
 
     /// The platform will never take these readings: they go to quarantine.
-    pub(super) fn refuse(&mut self, refused: &[(Sequence, String)], sum: &mut Sum) -> Result<(), StoreError> {
+    pub(super) fn refuse(
+        &mut self,
+        refused: &[(Sequence, String)],
+        sum: &mut Sum,
+    ) -> Result<(), StoreError> {
         let mut open: Option<(Header, Vec<u8>)> = None;
         for (sequence, reason) in refused {
             let one = SequenceRange::new(*sequence, sequence.plus(1));
-            let known = self.book.open_parts(one).is_empty() || self.book.refused.holding(*sequence).is_some();
+            let known = self.book.open_parts(one).is_empty()
+                || self.book.refused.holding(*sequence).is_some();
             if known || self.book.refused.len() >= DONE_RANGES_MAX {
                 continue;
             }
-            let held = open.as_ref().is_some_and(|(header, _)| header.range.contains(*sequence));
+            let held = open
+                .as_ref()
+                .is_some_and(|(header, _)| header.range.contains(*sequence));
             if !held {
                 open = self.block_of(*sequence)?;
             }
@@ -235,16 +257,19 @@ impl Leaving<'_> {
     /// The readable block that holds a sequence, decompressed.
     fn block_of(&self, sequence: Sequence) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
         let mut found = None;
-        self.walk(SequenceRange::new(sequence, sequence.plus(1)), |_, _, value| {
-            let opened = block::open(value).ok();
-            found = opened
-                .filter(|(header, _)| header.range.contains(sequence) && !header.is_gap())
-                .and_then(|(header, payload)| {
-                    let entries = BlockReader::new().ok()?.readings(&header, payload).ok()?;
-                    Some((header, entries))
-                });
-            false
-        })?;
+        self.walk(
+            SequenceRange::new(sequence, sequence.plus(1)),
+            |_, _, value| {
+                let opened = block::open(value).ok();
+                found = opened
+                    .filter(|(header, _)| header.range.contains(sequence) && !header.is_gap())
+                    .and_then(|(header, payload)| {
+                        let entries = BlockReader::new().ok()?.readings(&header, payload).ok()?;
+                        Some((header, entries))
+                    });
+                false
+            },
+        )?;
         Ok(found)
     }
 
@@ -261,7 +286,10 @@ impl Leaving<'_> {
             blocks: Vec::new(),
             growing: Vec::new(),
         };
-        for part in self.book.open_parts(SequenceRange::new(self.book.low, self.book.next)) {
+        for part in self
+            .book
+            .open_parts(SequenceRange::new(self.book.low, self.book.next))
+        {
             if dropping.is_enough() {
                 break;
             }
@@ -270,7 +298,11 @@ impl Leaving<'_> {
                 !dropping.is_enough()
             })?;
         }
-        let Dropping { blocks: dropped, mut growing, .. } = dropping;
+        let Dropping {
+            blocks: dropped,
+            mut growing,
+            ..
+        } = dropping;
         let mut gaps: Vec<(GapNote, bool)> = Vec::new();
         for (header, item) in dropped.iter().filter_map(|item| Some((item.header?, item))) {
             let parts = self.book.open_parts(header.range);
@@ -286,7 +318,10 @@ impl Leaving<'_> {
             }
             self.put_gap(gap);
         }
-        Ok(dropped.iter().filter_map(|item| Some(item.header?.range)).collect())
+        Ok(dropped
+            .iter()
+            .filter_map(|item| Some(item.header?.range))
+            .collect())
     }
 }
 

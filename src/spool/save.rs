@@ -28,7 +28,9 @@ impl Desk {
     pub(super) fn settle_disk(&mut self) -> Result<(), GaveUp> {
         let mut draft = self.draft();
         for lane in Lane::ALL {
-            draft.batch.put(keys::book(lane), draft.books.lanes[lane].encode());
+            draft
+                .batch
+                .put(keys::book(lane), draft.books.lanes[lane].encode());
         }
         self.save(draft, Durability::Synced)
     }
@@ -38,13 +40,20 @@ impl Desk {
         for lane in Lane::ALL {
             let (old, new) = (&self.books.lanes[lane], &draft.books.lanes[lane]);
             put_ranges(&mut draft.batch, keys::done(lane), &old.done, &new.done);
-            put_ranges(&mut draft.batch, keys::refused(lane), &old.refused, &new.refused);
+            put_ranges(
+                &mut draft.batch,
+                keys::refused(lane),
+                &old.refused,
+                &new.refused,
+            );
             if old != new {
                 draft.batch.put(keys::book(lane), new.encode());
             }
         }
         if self.books.sum != draft.books.sum {
-            draft.batch.put(keys::quarantine_sum(), draft.books.sum.encode());
+            draft
+                .batch
+                .put(keys::quarantine_sum(), draft.books.sum.encode());
         }
         if draft.batch.is_empty() {
             return Ok(());
@@ -136,7 +145,8 @@ impl Desk {
         if let Some(fresh) = lock(&self.shared.tail).entry(book.lane, book.low) {
             return (fresh.range.first, Some(fresh.oldest));
         }
-        let bounds = keys::item(book.lane, before.head.min(book.low))..keys::item(book.lane, book.low.plus(1));
+        let bounds = keys::item(book.lane, before.head.min(book.low))
+            ..keys::item(book.lane, book.low.plus(1));
         let at = Start::AtOrBefore(keys::item(book.lane, book.low));
         let mut found = (book.low, None);
         let scanned = self.shared.store.scan(bounds, at, |key, value| {

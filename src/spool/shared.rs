@@ -4,10 +4,7 @@
 //! are never held across disk or await.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::SyncSender,
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
     time::Duration,
 };
 

@@ -72,8 +72,14 @@ pub fn stat(data_dir: &Path) -> Result<SpoolStat, SpoolError> {
     let mut lanes: LaneMap<LaneStat> = LaneMap::default();
     for lane in Lane::ALL {
         let book = &books.lanes[lane];
-        let Inventory { blocks, gaps, unreadable, raw_bytes, oldest, newest } =
-            recount::inventory(&store, book)?;
+        let Inventory {
+            blocks,
+            gaps,
+            unreadable,
+            raw_bytes,
+            oldest,
+            newest,
+        } = recount::inventory(&store, book)?;
         lanes[lane] = LaneStat {
             oldest: book.low,
             next: book.next,
@@ -107,6 +113,10 @@ pub fn stat(data_dir: &Path) -> Result<SpoolStat, SpoolError> {
 ///
 /// # Errors
 /// As [`stat`].
-pub fn quarantined(data_dir: &Path, from: u64, most: usize) -> Result<Vec<Quarantined>, SpoolError> {
+pub fn quarantined(
+    data_dir: &Path,
+    from: u64,
+    most: usize,
+) -> Result<Vec<Quarantined>, SpoolError> {
     quarantine::list(&Store::look(data_dir)?, from, most)
 }

@@ -56,7 +56,9 @@ impl LaneTail {
     }
 
     fn position(&self, sequence: Sequence) -> Option<usize> {
-        let at = self.entries.partition_point(|entry| entry.range.next <= sequence);
+        let at = self
+            .entries
+            .partition_point(|entry| entry.range.next <= sequence);
         self.entries.get(at)?.range.contains(sequence).then_some(at)
     }
 }
@@ -104,11 +106,13 @@ impl Tail {
     /// Lets go of what lies wholly within a range.
     pub(super) fn forget_within(&mut self, lane: Lane, range: SequenceRange) {
         let tail = &mut self.lanes[lane];
-        let within = |entry: &Fresh| range.first <= entry.range.first && entry.range.next <= range.next;
+        let within =
+            |entry: &Fresh| range.first <= entry.range.first && entry.range.next <= range.next;
         while tail.entries.front().is_some_and(within) {
             tail.pop();
         }
-        let reaches = |entry: &Fresh| entry.range.first < range.next && range.first >= entry.range.next;
+        let reaches =
+            |entry: &Fresh| entry.range.first < range.next && range.first >= entry.range.next;
         if tail.entries.front().is_some_and(reaches) {
             tail.entries.retain(|entry| !within(entry));
             tail.bytes = tail.entries.iter().map(cost).sum();
@@ -164,7 +168,10 @@ mod tests {
     }
 
     fn firsts(found: &[Fresh]) -> Vec<(u64, u64)> {
-        found.iter().map(|f| (f.range.first.0, f.range.next.0)).collect()
+        found
+            .iter()
+            .map(|f| (f.range.first.0, f.range.next.0))
+            .collect()
     }
 
     #[test]
@@ -176,7 +183,14 @@ mod tests {
         let found = tail.read(Lane::Bulk, wanted, 1000);
         assert_eq!(firsts(&found), [(12, 15), (15, 18)]);
         assert_eq!(found[0].bytes.len(), 9);
-        assert!(tail.read(Lane::Bulk, SequenceRange::new(Sequence(9), Sequence(18)), 1000).is_empty());
+        assert!(
+            tail.read(
+                Lane::Bulk,
+                SequenceRange::new(Sequence(9), Sequence(18)),
+                1000
+            )
+            .is_empty()
+        );
         tail.forget_within(Lane::Bulk, SequenceRange::new(Sequence(3), Sequence(16)));
         assert!(!tail.holds(Lane::Bulk, Sequence(14)) && tail.holds(Lane::Bulk, Sequence(15)));
     }

@@ -5,8 +5,8 @@
 //!        ▼                                                                             │
 //! take the open group ─▶ compress, place ─▶ one synced write ─▶ show to readers ─▶ settle receipts
 //! ```
-//! It commits whatever is there as soon as it is idle: no artificial delay, and under load the groups grow by
-//! themselves while a sync is under way. Receipts are settled in order of arrival, after the write has returned, and
+//! It commits whatever is there as soon as it is idle. Under load it lets a group grow for as long as it grows, 2 ms at
+//! most (docs/decisions/0006). Receipts are settled in order of arrival, after the write has returned, and
 //! nowhere else. A disk that takes no writes stops this loop, so that nothing is acknowledged, and it goes on by itself
 //! once the disk does.
 
@@ -26,6 +26,16 @@ use super::{
 };
 use crate::domain::{Lane, LaneMap, Settle};
 
+/// Payloads in the open group from which on the gateway is under load.
+const LOADED_FROM: usize = 16;
+/// Under load, how often the writer looks whether the group still grows; a step in which fewer payloads than this come
+/// in ends the gathering.
+const GATHER_STEP: Duration = Duration::from_micros(250);
+const GATHER_GROWTH_MIN: usize = 4;
+/// Longest gathering, in steps: 2 ms.
+const GATHER_STEPS_MAX: usize = 8;
+/// Payloads that share a commit's price well enough: no gathering beyond.
+const GATHER_ENOUGH: usize = 256;
 /// How often gauges are brought up to date while nothing happens.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,7 +50,11 @@ pub struct SpoolWriter<R> {
 impl<R: Settle> SpoolWriter<R> {
     pub(super) fn new(intake: Arc<Intake<R>>, shared: Arc<Shared>, desk: Desk) -> Self {
         intake.stored(desk.stored_bytes());
-        Self { intake, shared, desk }
+        Self {
+            intake,
+            shared,
+            desk,
+        }
     }
 
     /// Starts the thread `spool-writer`.
@@ -57,7 +71,11 @@ impl<R: Settle> SpoolWriter<R> {
                 what: "the writer thread",
                 source,
             })?;
-        Ok(RunningWriter { intake, shared, thread })
+        Ok(RunningWriter {
+            intake,
+            shared,
+            thread,
+        })
     }
 
     fn run(mut self) -> Result<(), SpoolError> {
@@ -65,6 +83,7 @@ impl<R: Settle> SpoolWriter<R> {
         let mut group = Group::new();
         loop {
             self.shared.bell.wait(IDLE_INTERVAL);
+            self.gather();
             // Asked first: what is put in before the closing is taken by this round or by the next.
             let closed = self.intake.is_closed();
             let inbox = self.shared.take_inbox();
@@ -81,15 +100,38 @@ impl<R: Settle> SpoolWriter<R> {
                 self.shared.bell.ring();
             }
         }
-        self.desk.settle_disk().map_err(|GaveUp(cause)| SpoolError::Unsettled { receipts: 0, cause })
+        self.desk
+            .settle_disk()
+            .map_err(|GaveUp(cause)| SpoolError::Unsettled { receipts: 0, cause })
+    }
+
+    /// Under load, lets the group grow while it does: a commit has a price of its own (a sync, a write, a wake-up for
+    /// each side), and on a busy machine groups would otherwise stay small. When idle, commits at once.
+    fn gather(&self) {
+        let loaded = LOADED_FROM..GATHER_ENOUGH;
+        let waiting = self.intake.waiting();
+        let Some(mut seen) = waiting.filter(|waiting| loaded.contains(waiting)) else {
+            return;
+        };
+        for _ in 0..GATHER_STEPS_MAX {
+            thread::sleep(GATHER_STEP);
+            match self.intake.waiting() {
+                Some(waiting) if (seen + GATHER_GROWTH_MIN..GATHER_ENOUGH).contains(&waiting) => {
+                    seen = waiting;
+                }
+                _ => return,
+            }
+        }
     }
 
     fn round(&mut self, group: &mut Group<R>, mut inbox: LaneMap<LaneInbox>) -> Result<(), GaveUp> {
         for lane in Lane::ALL {
             self.desk.tend(lane, &mut inbox[lane])?;
         }
-        let told: LaneMap<RangeSet> = LaneMap::from_fn(|lane| std::mem::take(&mut inbox[lane].delivered));
-        let something = !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
+        let told: LaneMap<RangeSet> =
+            LaneMap::from_fn(|lane| std::mem::take(&mut inbox[lane].delivered));
+        let something =
+            !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
         if something {
             self.desk.commit(&mut group.contents, &told)?;
             self.intake.stored(self.desk.stored_bytes());

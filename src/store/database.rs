@@ -112,7 +112,9 @@ pub struct Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -318,7 +320,9 @@ mod tests {
 
     use super::*;
 
-    const HOW: StoreOptions = StoreOptions { wal_bytes_max: 64 << 20 };
+    const HOW: StoreOptions = StoreOptions {
+        wal_bytes_max: 64 << 20,
+    };
 
     fn open(path: &Path) -> (Store, Option<LogDamage>) {
         Store::open(path, &HOW, UnixNanos(1_000_000_000)).unwrap()
@@ -352,7 +356,11 @@ mod tests {
         fs::create_dir(to.path().join("store")).unwrap();
         for entry in fs::read_dir(from.join("store")).unwrap() {
             let entry = entry.unwrap();
-            fs::copy(entry.path(), to.path().join("store").join(entry.file_name())).unwrap();
+            fs::copy(
+                entry.path(),
+                to.path().join("store").join(entry.file_name()),
+            )
+            .unwrap();
         }
         to
     }
@@ -375,7 +383,11 @@ mod tests {
         store
             .scan(key(1)..key(9), from, |key, _| {
                 seen.push(key[9]);
-                if key[9] == 3 { Step::Seek([1, 0, 0, 0, 0, 0, 0, 0, 0, 6]) } else { Step::Next }
+                if key[9] == 3 {
+                    Step::Seek([1, 0, 0, 0, 0, 0, 0, 0, 0, 6])
+                } else {
+                    Step::Next
+                }
             })
             .unwrap();
         assert_eq!(seen, [3, 7]);

@@ -56,9 +56,12 @@ impl Folder {
     fn write_version(&self) -> Result<(), StoreError> {
         let target = self.path.join(FORMAT_FILE);
         let part = self.path.join("FORMAT.part");
-        let written = write_synced(&part, format!("{FORMAT_WORD} {FORMAT_VERSION}\n").as_bytes())
-            .and_then(|()| fs::rename(&part, &target))
-            .and_then(|()| File::open(&self.path)?.sync_all());
+        let written = write_synced(
+            &part,
+            format!("{FORMAT_WORD} {FORMAT_VERSION}\n").as_bytes(),
+        )
+        .and_then(|()| fs::rename(&part, &target))
+        .and_then(|()| File::open(&self.path)?.sync_all());
         written.map_err(|source| StoreError::of_io(&target, source))
     }
 }
@@ -168,7 +171,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FORMAT_FILE), "sensegate 2\n").unwrap();
         let refused = Folder::own(dir.path()).unwrap_err();
-        assert!(matches!(refused, StoreError::NewerFormat { found: 2, known: 1, .. }));
+        assert!(matches!(
+            refused,
+            StoreError::NewerFormat {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -176,10 +186,16 @@ mod tests {
     fn what_is_not_ours_is_refused_untouched() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FORMAT_FILE), "mosquitto").unwrap();
-        assert!(matches!(Folder::own(dir.path()), Err(StoreError::Foreign { .. })));
+        assert!(matches!(
+            Folder::own(dir.path()),
+            Err(StoreError::Foreign { .. })
+        ));
         fs::remove_file(dir.path().join(FORMAT_FILE)).unwrap();
         fs::create_dir(dir.path().join(STORE_DIR)).unwrap();
-        assert!(matches!(Folder::own(dir.path()), Err(StoreError::Foreign { .. })));
+        assert!(matches!(
+            Folder::own(dir.path()),
+            Err(StoreError::Foreign { .. })
+        ));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -188,7 +204,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(matches!(Folder::own(&file), Err(StoreError::NotADirectory { .. })));
+        assert!(matches!(
+            Folder::own(&file),
+            Err(StoreError::NotADirectory { .. })
+        ));
         let below = Folder::own(&file.join("below")).unwrap_err();
         assert!(matches!(below, StoreError::NotADirectory { .. }), "{below}");
     }

@@ -17,11 +17,11 @@ mod options;
 mod database;
 mod wal;
 
-pub use database::{Batch, Durability, KEY_BYTES, Key, Start, Step, Store};
-pub use folder::FORMAT_VERSION;
-pub use wal::LogDamage;
 #[expect(
     clippy::module_name_repetitions,
     reason = "the stages above have errors and options of their own beside them"
 )]
 pub use self::{error::StoreError, options::StoreOptions};
+pub use database::{Batch, Durability, KEY_BYTES, Key, Start, Step, Store};
+pub use folder::FORMAT_VERSION;
+pub use wal::LogDamage;

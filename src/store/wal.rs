@@ -23,8 +23,14 @@ pub struct LogDamage {
 }
 
 /// Copies every log of a store aside.
-pub(super) fn set_aside(folder: &Folder, cause: &str, now: UnixNanos) -> Result<LogDamage, StoreError> {
-    let aside = folder.path().join(format!("damaged-{}", now.0 / 1_000_000_000));
+pub(super) fn set_aside(
+    folder: &Folder,
+    cause: &str,
+    now: UnixNanos,
+) -> Result<LogDamage, StoreError> {
+    let aside = folder
+        .path()
+        .join(format!("damaged-{}", now.0 / 1_000_000_000));
     let copied = fs::create_dir_all(&aside).and_then(|()| copy_logs(&folder.store(), &aside));
     let (logs, log_bytes) = copied.map_err(|source| StoreError::of_io(&aside, source))?;
     Ok(LogDamage {
@@ -39,7 +45,9 @@ fn copy_logs(store: &Path, aside: &Path) -> io::Result<(Vec<PathBuf>, u64)> {
     let mut copies = Vec::new();
     let mut bytes = 0;
     for log in logs(store)? {
-        let Some(name) = log.file_name() else { continue };
+        let Some(name) = log.file_name() else {
+            continue;
+        };
         let copy = aside.join(name);
         bytes += fs::copy(&log, &copy)?;
         File::open(&copy)?.sync_all()?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::task::{JoinSet, JoinError};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// What a supervised task ends with.

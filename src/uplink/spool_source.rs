@@ -66,10 +66,20 @@ impl Source for SpoolReader {
 impl From<spool::Item> for Item {
     fn from(item: spool::Item) -> Self {
         match item {
-            spool::Item::Readings { range, bytes, oldest_received_at } => {
-                Self::Readings { range, bytes, oldest_received_at }
-            }
-            spool::Item::Gap { range, reason, detail } => Self::Gap {
+            spool::Item::Readings {
+                range,
+                bytes,
+                oldest_received_at,
+            } => Self::Readings {
+                range,
+                bytes,
+                oldest_received_at,
+            },
+            spool::Item::Gap {
+                range,
+                reason,
+                detail,
+            } => Self::Gap {
                 range,
                 reason: match reason {
                     spool::GapReason::Capacity => GapReason::Capacity,

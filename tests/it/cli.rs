@@ -72,7 +72,7 @@ fn write(dir: &TempDir, name: &str, content: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn path_of<'a>(dir: &'a TempDir) -> &'a str {
+fn path_of(dir: &TempDir) -> &str {
     dir.path().to_str().unwrap()
 }
 

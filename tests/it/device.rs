@@ -27,8 +27,14 @@ impl Device {
         options.set_credentials(&username, auth::token(KEY, &identity));
         options.set_keep_alive(Duration::from_secs(30));
         let (client, events) = AsyncClient::new(options, 64);
-        let mut device = Self { client, events, username };
-        device.await_packet(|packet| matches!(packet, Packet::ConnAck(_))).await;
+        let mut device = Self {
+            client,
+            events,
+            username,
+        };
+        device
+            .await_packet(|packet| matches!(packet, Packet::ConnAck(_)))
+            .await;
         device
     }
 
@@ -39,7 +45,10 @@ impl Device {
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) {
-        self.client.publish(topic, qos, false, payload).await.unwrap();
+        self.client
+            .publish(topic, qos, false, payload)
+            .await
+            .unwrap();
         self.await_packet(|packet| match qos {
             QoS::AtMostOnce => true,
             QoS::AtLeastOnce => matches!(packet, Packet::PubAck(_)),
@@ -71,12 +80,20 @@ pub(crate) struct Flood {
 impl Device {
     /// Publishes the same payload over and over at `QoS` 1, without waiting for each acknowledgement.
     pub(crate) fn flood(self, payload: &str) -> Flood {
-        let Self { client, mut events, username } = self;
+        let Self {
+            client,
+            mut events,
+            username,
+        } = self;
         let topic = format!("v1/{username}/up");
         let payload = payload.to_owned();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            while client.publish(&*topic, QoS::AtLeastOnce, false, &*payload).await.is_ok() {}
+            while client
+                .publish(&*topic, QoS::AtLeastOnce, false, &*payload)
+                .await
+                .is_ok()
+            {}
         });
         let (count, acknowledged) = watch::channel(0);
         tasks.spawn(async move {
@@ -86,7 +103,10 @@ impl Device {
                 }
             }
         });
-        Flood { acknowledged, tasks }
+        Flood {
+            acknowledged,
+            tasks,
+        }
     }
 }
 
@@ -95,12 +115,19 @@ impl Flood {
     pub(crate) async fn acknowledged(&self, least: u64) {
         let mut seen = self.acknowledged.clone();
         let reached = seen.wait_for(|count| *count >= least);
-        drop(timeout(DEADLINE, reached).await.expect("acknowledgements come").unwrap());
+        drop(
+            timeout(DEADLINE, reached)
+                .await
+                .expect("acknowledgements come")
+                .unwrap(),
+        );
     }
 
     /// Waits for the connection's end; how many publishes were acknowledged until then.
     pub(crate) async fn until_closed(self) -> u64 {
-        timeout(DEADLINE, self.tasks.join_all()).await.expect("the broker closes");
+        timeout(DEADLINE, self.tasks.join_all())
+            .await
+            .expect("the broker closes");
         *self.acknowledged.borrow()
     }
 }
@@ -121,9 +148,15 @@ impl DeviceV5 {
         options.set_credentials(&username, auth::token(KEY, &identity));
         options.set_keep_alive(Duration::from_secs(30));
         let (client, events) = v5::AsyncClient::new(options, 64);
-        let mut device = Self { client, events, username };
+        let mut device = Self {
+            client,
+            events,
+            username,
+        };
         device
-            .await_packet(|packet| matches!(packet, v5::mqttbytes::v5::Packet::ConnAck(_)).then_some(()))
+            .await_packet(|packet| {
+                matches!(packet, v5::mqttbytes::v5::Packet::ConnAck(_)).then_some(())
+            })
             .await;
         device
     }
@@ -137,7 +170,10 @@ impl DeviceV5 {
     pub(crate) async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
         use v5::mqttbytes::v5::{Packet, PubAckReason};
         let qos = v5::mqttbytes::QoS::AtLeastOnce;
-        self.client.publish(topic, qos, false, payload.to_owned()).await.unwrap();
+        self.client
+            .publish(topic, qos, false, payload.to_owned())
+            .await
+            .unwrap();
         let reason = self
             .await_packet(|packet| match packet {
                 Packet::PubAck(ack) => Some(ack.reason),
@@ -155,7 +191,10 @@ impl DeviceV5 {
         }
     }
 
-    async fn await_packet<T>(&mut self, wanted: impl Fn(&v5::mqttbytes::v5::Packet) -> Option<T>) -> T {
+    async fn await_packet<T>(
+        &mut self,
+        wanted: impl Fn(&v5::mqttbytes::v5::Packet) -> Option<T>,
+    ) -> T {
         let found = async {
             loop {
                 if let v5::Event::Incoming(packet) = self.events.poll().await.unwrap()

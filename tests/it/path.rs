@@ -10,7 +10,8 @@ use crate::{
     support::{Node, eventually},
 };
 
-const MANHOLE: &str = r#"{"cover_state":"tilted","tilt_angle":31.5,"water_overflow":true,"battery":87,"signal":-71}"#;
+const MANHOLE: &str =
+    r#"{"cover_state":"tilted","tilt_angle":31.5,"water_overflow":true,"battery":87,"signal":-71}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_of_every_qos_and_both_protocols_arrive_in_the_schema_of_their_class() {
@@ -53,11 +54,23 @@ async fn what_cannot_be_read_stands_in_quarantine_and_the_ledger_balances() {
     old.report("neither is this", QoS::AtLeastOnce).await;
 
     platform.holds(1).await;
-    eventually("delivery settles in the ledger", || gateway.metric("sensegate_readings_delivered_total", "") == 1.0).await;
+    eventually("delivery settles in the ledger", || {
+        gateway.metric("sensegate_readings_delivered_total", "") == 1.0
+    })
+    .await;
     assert_eq!(gateway.metric("sensegate_readings_received_total", ""), 4.0);
     assert_eq!(gateway.metric("sensegate_readings_quarantined", ""), 3.0);
-    assert_eq!(gateway.metric("sensegate_ingest_quarantined_payloads_total", "malformed_json"), 2.0);
-    assert_eq!(gateway.metric("sensegate_ingest_quarantined_payloads_total", "enum_code"), 1.0);
+    assert_eq!(
+        gateway.metric(
+            "sensegate_ingest_quarantined_payloads_total",
+            "malformed_json"
+        ),
+        2.0
+    );
+    assert_eq!(
+        gateway.metric("sensegate_ingest_quarantined_payloads_total", "enum_code"),
+        1.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +80,12 @@ async fn a_device_publishes_its_own_readings_and_nobody_elses() {
     let gateway = node.start();
 
     let mut device = DeviceV5::connect(gateway.mqtt, "manhole_cover", "7").await;
-    for topic in ["v1/manhole_cover/8/up", "v1/air_station/7/up", "v1/manhole_cover/7/down", "elsewhere"] {
+    for topic in [
+        "v1/manhole_cover/8/up",
+        "v1/air_station/7/up",
+        "v1/manhole_cover/7/down",
+        "elsewhere",
+    ] {
         assert_eq!(device.publish(topic, MANHOLE).await, Err(0x87), "{topic}");
     }
     assert_eq!(device.report(MANHOLE).await, Ok(()));
@@ -99,7 +117,10 @@ async fn readings_taken_while_the_platform_is_away_arrive_once_when_it_is_back()
 
     let audit = StoredData::open(data.path()).unwrap().audit().unwrap();
     assert_eq!(audit.readings, 101);
-    assert!(audit.twice.is_empty() && audit.holes.is_empty(), "{audit:?}");
+    assert!(
+        audit.twice.is_empty() && audit.holes.is_empty(),
+        "{audit:?}"
+    );
     drop(gateway);
 }
 

@@ -1,6 +1,9 @@
 //! The reference platform in the test's own process.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 use sensegate::{
@@ -39,7 +42,11 @@ impl Platform {
         let mut config = PlatformConfig::local(dir.to_owned());
         config.listen = listen;
         let running = platform::start(config).await.unwrap();
-        Self { running, dir: dir.to_owned(), _own: None }
+        Self {
+            running,
+            dir: dir.to_owned(),
+            _own: None,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -53,7 +60,10 @@ impl Platform {
     /// Waits until exactly this many readings are stored.
     pub(crate) async fn holds(&self, readings: u64) {
         let handle = self.running.handle();
-        eventually(&format!("{readings} readings stored"), || handle.snapshot().readings >= readings).await;
+        eventually(&format!("{readings} readings stored"), || {
+            handle.snapshot().readings >= readings
+        })
+        .await;
         assert_eq!(handle.snapshot().readings, readings);
     }
 
@@ -66,7 +76,10 @@ impl Platform {
             .readings(|stored| {
                 if stored.device == device.as_bytes() {
                     let reading = Reading::decode(stored.reading).unwrap();
-                    found.push(render::canonical(classes.get(&reading.class_id).unwrap(), &reading).unwrap());
+                    found.push(
+                        render::canonical(classes.get(&reading.class_id).unwrap(), &reading)
+                            .unwrap(),
+                    );
                 }
             })
             .unwrap();

@@ -4,11 +4,7 @@ use std::{fs, net::TcpListener};
 
 use rumqttc::QoS;
 
-use crate::{
-    device::Device,
-    platform::Platform,
-    support::Node,
-};
+use crate::{device::Device, platform::Platform, support::Node};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_stop_delivers_what_was_acknowledged_and_exits_with_zero() {
@@ -64,14 +60,24 @@ async fn a_class_from_the_class_dir_is_taken_after_a_reload_without_a_rebuild() 
     let gateway = node.start();
     let mut device = Device::connect(gateway.mqtt, "bird_box", "7").await;
     device.report(r#"{"eggs": 3}"#, QoS::AtLeastOnce).await;
-    assert_eq!(gateway.metric("sensegate_ingest_quarantined_payloads_total", "unknown_class"), 1.0);
+    assert_eq!(
+        gateway.metric(
+            "sensegate_ingest_quarantined_payloads_total",
+            "unknown_class"
+        ),
+        1.0
+    );
 
     fs::write(classes.path().join("birds.proto"), BIRD_BOX).unwrap();
     gateway.reload();
     device.report(r#"{"eggs": 3}"#, QoS::AtLeastOnce).await;
     platform.holds(1).await;
 
-    fs::write(classes.path().join("birds.proto"), "syntax = \"proto3\"; message {").unwrap();
+    fs::write(
+        classes.path().join("birds.proto"),
+        "syntax = \"proto3\"; message {",
+    )
+    .unwrap();
     gateway.reload();
     device.report(r#"{"eggs": 4}"#, QoS::AtLeastOnce).await;
     platform.holds(2).await;

@@ -66,14 +66,23 @@ impl Node {
         notify
             .set_read_timeout(Some(Duration::from_millis(200)))
             .unwrap();
-        let mut child = self.command(&bound).env("NOTIFY_SOCKET", &socket).spawn().unwrap();
+        let mut child = self
+            .command(&bound)
+            .env("NOTIFY_SOCKET", &socket)
+            .spawn()
+            .unwrap();
         for _ in 0..(DEADLINE.as_millis() / 200) {
             if let Some(status) = child.try_wait().unwrap() {
                 return Err(status);
             }
             if received(&notify, "READY=1") {
                 let (mqtt, admin) = addresses(&bound);
-                return Ok(Gateway { child, notify, mqtt, admin });
+                return Ok(Gateway {
+                    child,
+                    notify,
+                    mqtt,
+                    admin,
+                });
             }
         }
         drop(child.kill());
@@ -83,7 +92,11 @@ impl Node {
     /// Starts the daemon where it must refuse to: its exit code and what it said.
     pub(crate) fn refused(&self) -> (i32, String) {
         let bound = self.dir.path().join("refused.json");
-        let output = self.command(&bound).stderr(Stdio::piped()).output().unwrap();
+        let output = self
+            .command(&bound)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code().unwrap(), said)
     }
@@ -92,7 +105,12 @@ impl Node {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
         command
             .arg("run")
-            .args(["--mqtt-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "--mqtt-listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .args(["--gateway-id", "gw-test", "--district", "510104"])
             .arg("--data-dir")
             .arg(self.data_dir())

@@ -1,6 +1,5 @@
 //! A client library that others use, in both versions, through a whole round.
 
-
 use rumqttc::{Event, Packet, v5 as library5};
 
 use super::*;

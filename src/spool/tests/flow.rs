@@ -13,7 +13,10 @@ mod futures_check {
 
     /// Whether a future is ready at its next poll.
     pub(super) fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> bool {
-        matches!(future.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()))
+        matches!(
+            future.poll(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(())
+        )
     }
 }
 
@@ -29,15 +32,24 @@ fn what_is_settled_can_be_read_in_sequence_and_is_gone_once_delivered() {
     assert_eq!(values(&items), ["a", "b", "c"]);
     assert_eq!(items[0].range().first, Sequence(0));
     let state = bench.reader.lane_state(Lane::Telemetry);
-    assert_eq!((state.oldest, state.committed_next, state.readings), (Sequence(0), Sequence(3), 3));
+    assert_eq!(
+        (state.oldest, state.committed_next, state.readings),
+        (Sequence(0), Sequence(3), 3)
+    );
     assert!(state.oldest_received_at.is_some());
 
     bench.delivered(Lane::Telemetry, 0, 3);
     assert_eq!(bench.read(Lane::Telemetry), []);
     let state = bench.reader.lane_state(Lane::Telemetry);
-    assert_eq!((state.oldest, state.bytes, state.oldest_received_at), (Sequence(3), 0, None));
+    assert_eq!(
+        (state.oldest, state.bytes, state.oldest_received_at),
+        (Sequence(3), 0, None)
+    );
     let ledger = bench.ledger(Lane::Telemetry);
-    assert_eq!((ledger.received, ledger.delivered, ledger.spooled), (3, 3, 0));
+    assert_eq!(
+        (ledger.received, ledger.delivered, ledger.spooled),
+        (3, 3, 0)
+    );
     assert_eq!(bench.ledger(Lane::Alarm).spooled, 1);
     bench.close();
 }
@@ -49,11 +61,20 @@ fn receipts_are_settled_in_order_of_arrival() {
     for number in 0..500 {
         let lane = Lane::ALL[usize::try_from(number % 3).unwrap()];
         let bytes = entries(&["x"]);
-        let readings = Readings { bytes: &bytes, count: 1 };
-        bench.inlet.append(lane, readings, bench.slip(number)).unwrap();
+        let readings = Readings {
+            bytes: &bytes,
+            count: 1,
+        };
+        bench
+            .inlet
+            .append(lane, readings, bench.slip(number))
+            .unwrap();
     }
     for number in 0..500 {
-        assert_eq!(bench.settled.recv_timeout(PATIENCE).unwrap(), (number, Outcome::Stored));
+        assert_eq!(
+            bench.settled.recv_timeout(PATIENCE).unwrap(),
+            (number, Outcome::Stored)
+        );
     }
     bench.close();
 }
@@ -64,8 +85,14 @@ fn a_lane_has_no_hole_and_a_payload_stays_in_one_block() {
     let bench = Bench::open(&config(dir.path()));
     let bytes = entries(&["p"; 7]);
     for number in 0..100 {
-        let readings = Readings { bytes: &bytes, count: 7 };
-        bench.inlet.append(Lane::Bulk, readings, bench.slip(number)).unwrap();
+        let readings = Readings {
+            bytes: &bytes,
+            count: 7,
+        };
+        bench
+            .inlet
+            .append(Lane::Bulk, readings, bench.slip(number))
+            .unwrap();
     }
     (0..100).for_each(|_| {
         bench.settled.recv_timeout(PATIENCE).unwrap();
@@ -90,7 +117,12 @@ fn a_reader_cuts_at_both_ends_and_reads_the_same_from_disk_as_from_memory() {
         bench.append(Lane::Bulk, &payload);
     }
     assert!(bench.reader.cached(Lane::Bulk, Sequence(4)));
-    let cut = |bench: &Bench| bench.reader.read(Lane::Bulk, Sequence(1), Sequence(8), 1 << 20).unwrap();
+    let cut = |bench: &Bench| {
+        bench
+            .reader
+            .read(Lane::Bulk, Sequence(1), Sequence(8), 1 << 20)
+            .unwrap()
+    };
     let fresh = cut(&bench);
     assert_eq!(values(&fresh), ["b", "c", "d", "e", "f", "g", "h"]);
     assert_eq!(fresh[0].range(), range(1, 3));
@@ -129,7 +161,16 @@ fn a_full_group_is_busy_until_the_writer_has_taken_it() {
     config.group.bytes_max = 1000;
     let opened: Opened<()> = Spool::open(&config, Arc::new(SystemClock)).unwrap();
     let bytes = entries(&["0123456789"; 10]);
-    let offer = || opened.inlet.append(Lane::Bulk, Readings { bytes: &bytes, count: 10 }, Some(()));
+    let offer = || {
+        opened.inlet.append(
+            Lane::Bulk,
+            Readings {
+                bytes: &bytes,
+                count: 10,
+            },
+            Some(()),
+        )
+    };
     let mut taken = 0;
     while offer().is_ok() {
         taken += 1;
@@ -166,7 +207,10 @@ fn a_full_lane_refuses_until_something_is_delivered() {
     // The other lanes go on, and at QoS 0 the loss is counted.
     assert_eq!(bench.append(Lane::Alarm, &["!"]), Outcome::Stored);
     let bytes = entries(&[body; 10]);
-    let readings = Readings { bytes: &bytes, count: 10 };
+    let readings = Readings {
+        bytes: &bytes,
+        count: 10,
+    };
     bench.inlet.append(Lane::Bulk, readings, None).unwrap();
     bench.done();
     let ledger = bench.ledger(Lane::Bulk);
@@ -185,7 +229,10 @@ fn what_cannot_be_read_is_durable_in_quarantine_and_bounded() {
     let bench = Bench::open(&config);
     let reason = QuarantineReason::MalformedJson;
     for number in 0..20_u8 {
-        assert_eq!(bench.quarantine(Lane::Alarm, &[number; 500]), Outcome::Quarantined(reason));
+        assert_eq!(
+            bench.quarantine(Lane::Alarm, &[number; 500]),
+            Outcome::Quarantined(reason)
+        );
     }
     let ledger = bench.ledger(Lane::Alarm);
     assert_eq!(ledger.received, 20);
@@ -210,22 +257,40 @@ fn a_reading_that_the_platform_refuses_goes_to_quarantine_and_the_rest_is_delive
     bench.append(Lane::Telemetry, &["a", refused, "c"]);
     bench.append(Lane::Telemetry, &["d"]);
     for _ in 0..2 {
-        bench.reader.refused(Lane::Telemetry, Sequence(1), "no such class".to_owned()).unwrap();
-        bench.reader.refused(Lane::Telemetry, Sequence(3), "nor that".to_owned()).unwrap();
+        bench
+            .reader
+            .refused(Lane::Telemetry, Sequence(1), "no such class".to_owned())
+            .unwrap();
+        bench
+            .reader
+            .refused(Lane::Telemetry, Sequence(3), "nor that".to_owned())
+            .unwrap();
         bench.done();
     }
     let ledger = bench.ledger(Lane::Telemetry);
     assert_eq!((ledger.spooled, ledger.quarantined), (2, 2));
     // Sent again after a reconnect, it keeps its sequence.
-    assert_eq!(values(&bench.read(Lane::Telemetry)), ["a", refused, "c", "d"]);
+    assert_eq!(
+        values(&bench.read(Lane::Telemetry)),
+        ["a", refused, "c", "d"]
+    );
     bench.delivered(Lane::Telemetry, 0, 4);
     let ledger = bench.ledger(Lane::Telemetry);
-    assert_eq!((ledger.delivered, ledger.spooled, ledger.quarantined), (2, 0, 2));
+    assert_eq!(
+        (ledger.delivered, ledger.spooled, ledger.quarantined),
+        (2, 0, 2)
+    );
     assert_eq!(bench.reader.lane_state(Lane::Telemetry).bytes, 0);
     bench.close();
     let kept = super::super::quarantined(dir.path(), 0, 9).unwrap();
-    assert_eq!((kept[0].device.as_str(), kept[0].class.as_str()), ("d1", "abc"));
-    assert_eq!((kept[0].detail.as_str(), kept[0].encoded), ("no such class", true));
+    assert_eq!(
+        (kept[0].device.as_str(), kept[0].class.as_str()),
+        ("d1", "abc")
+    );
+    assert_eq!(
+        (kept[0].detail.as_str(), kept[0].encoded),
+        ("no such class", true)
+    );
     assert_eq!(kept[0].payload, refused.as_bytes());
 }
 
@@ -241,7 +306,10 @@ fn the_live_flow_may_be_delivered_before_the_backlog() {
     assert_eq!(bench.ledger(Lane::Bulk).delivered, 3);
     assert_eq!(bench.reader.lane_state(Lane::Bulk).oldest, Sequence(0));
     // A read ends where the platform holds what follows; the last block stays until all of it is delivered.
-    let items = bench.reader.read(Lane::Bulk, Sequence(0), ALL, 1 << 20).unwrap();
+    let items = bench
+        .reader
+        .read(Lane::Bulk, Sequence(0), ALL, 1 << 20)
+        .unwrap();
     assert_eq!(values(&items), ["a", "b"]);
     bench.close();
     let bench = Bench::open(&config(dir.path()));
@@ -262,9 +330,17 @@ fn an_acknowledgement_of_what_was_never_committed_is_reported_and_not_obeyed() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::open(&config(dir.path()));
     bench.append(Lane::Alarm, &["a"]);
-    let fault = bench.reader.delivered(Lane::Alarm, range(0, 2)).unwrap_err();
+    let fault = bench
+        .reader
+        .delivered(Lane::Alarm, range(0, 2))
+        .unwrap_err();
     assert!(fault.to_string().contains("only those below 1"), "{fault}");
-    assert!(bench.reader.refused(Lane::Alarm, Sequence(1), String::new()).is_err());
+    assert!(
+        bench
+            .reader
+            .refused(Lane::Alarm, Sequence(1), String::new())
+            .is_err()
+    );
     bench.done();
     assert_eq!(bench.ledger(Lane::Alarm).delivered, 0);
     bench.close();
@@ -280,7 +356,10 @@ fn a_spool_can_be_looked_at_while_it_runs() {
     let stat = super::super::stat(dir.path()).unwrap();
     assert_eq!(stat.incarnation, Some(bench.reader.incarnation()));
     assert_eq!((stat.lanes.alarm.readings, stat.lanes.alarm.blocks), (2, 1));
-    assert_eq!((stat.lanes.bulk.readings, stat.lanes.bulk.next), (0, Sequence(1)));
+    assert_eq!(
+        (stat.lanes.bulk.readings, stat.lanes.bulk.next),
+        (0, Sequence(1))
+    );
     assert!(stat.balances && stat.ledger == bench.reader.ledger());
     bench.close();
 }
@@ -291,8 +370,14 @@ fn closing_settles_everything_that_was_taken() {
     let bench = Bench::open(&config(dir.path()));
     let bytes = entries(&["x"]);
     for number in 0..1000 {
-        let readings = Readings { bytes: &bytes, count: 1 };
-        bench.inlet.append(Lane::Bulk, readings, bench.slip(number)).unwrap();
+        let readings = Readings {
+            bytes: &bytes,
+            count: 1,
+        };
+        bench
+            .inlet
+            .append(Lane::Bulk, readings, bench.slip(number))
+            .unwrap();
     }
     let incarnation = bench.reader.incarnation();
     bench.writer.close().unwrap();

@@ -72,7 +72,15 @@ fn every_settled_reading_survives_a_crash() {
     assert_eq!(again.reader.incarnation(), bench.reader.incarnation());
     assert_eq!(values(&again.read(Lane::Telemetry)), ["b", "c"]);
     let ledger = again.ledger(Lane::Telemetry);
-    assert_eq!((ledger.received, ledger.delivered, ledger.spooled, ledger.quarantined), (4, 1, 2, 1));
+    assert_eq!(
+        (
+            ledger.received,
+            ledger.delivered,
+            ledger.spooled,
+            ledger.quarantined
+        ),
+        (4, 1, 2, 1)
+    );
     again.append(Lane::Telemetry, &["d"]);
     assert_eq!(bodies(&again.read(Lane::Telemetry))[&3], "d");
     again.close();
@@ -90,7 +98,11 @@ fn a_torn_tail_takes_nothing_that_was_settled_before() {
     let copy = bench.crashed(dir.path());
     let log = log_of(copy.path());
     let bytes = fs::read(&log).unwrap();
-    for torn in [settled_bytes + 1, settled_bytes + 500, bytes.len() as u64 - 1] {
+    for torn in [
+        settled_bytes + 1,
+        settled_bytes + 500,
+        bytes.len() as u64 - 1,
+    ] {
         let torn = usize::try_from(torn).unwrap();
         let copy = bench.crashed(dir.path());
         fs::write(log_of(copy.path()), &bytes[..torn]).unwrap();
@@ -129,10 +141,20 @@ fn a_damaged_log_is_accounted_for_and_no_sequence_is_used_twice() {
     assert_eq!(ledger.dropped(DropReason::Corruption), lost);
     again.append(Lane::Alarm, &["new"]);
     let items = again.read(Lane::Alarm);
-    let (&sequence, body) = bodies(&items).into_iter().next_back().as_ref().map(|(s, b)| (s, b.clone())).unwrap();
+    let (&sequence, body) = bodies(&items)
+        .into_iter()
+        .next_back()
+        .as_ref()
+        .map(|(s, b)| (s, b.clone()))
+        .unwrap();
     assert!(sequence > 200 && body == "new");
     // Block, gap, gap, block: no hole.
-    assert!(items.iter().zip(items.iter().skip(1)).all(|(a, b)| a.range().next == b.range().first));
+    assert!(
+        items
+            .iter()
+            .zip(items.iter().skip(1))
+            .all(|(a, b)| a.range().next == b.range().first)
+    );
     // The platform had received some of it before the damage.
     let next = again.reader.lane_state(Lane::Alarm).committed_next;
     again.delivered(Lane::Alarm, 0, next.0);
@@ -140,13 +162,23 @@ fn a_damaged_log_is_accounted_for_and_no_sequence_is_used_twice() {
     assert_eq!(again.ledger(Lane::Alarm).spooled, 0);
     again.close();
     let again = Bench::open(&at(&config, copy.path()));
-    assert_eq!((again.recovery.log_damage, again.recovery.imbalances), (None, vec![]));
+    assert_eq!(
+        (again.recovery.log_damage, again.recovery.imbalances),
+        (None, vec![])
+    );
     again.writer.close().unwrap();
 }
 
 /// Changes one stored item of a spool that is not open.
-fn damage(config: &SpoolConfig, lane: Lane, first: u64, change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {
-    let how = StoreOptions { wal_bytes_max: 1 << 26 };
+fn damage(
+    config: &SpoolConfig,
+    lane: Lane,
+    first: u64,
+    change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>,
+) {
+    let how = StoreOptions {
+        wal_bytes_max: 1 << 26,
+    };
     let (store, _) = Store::open(&config.data_dir, &how, UnixNanos(0)).unwrap();
     let key = keys::item(lane, Sequence(first));
     let mut batch = Batch::default();
@@ -172,7 +204,13 @@ fn a_damaged_block_becomes_a_gap_and_delivery_goes_on() {
     let bench = Bench::open(&config);
     let items = bench.read(Lane::Telemetry);
     assert_eq!(gaps(&items), [(10, 12), (15, 20)]);
-    assert!(matches!(&items[1], Item::Gap { reason: GapReason::Corruption, .. }));
+    assert!(matches!(
+        &items[1],
+        Item::Gap {
+            reason: GapReason::Corruption,
+            ..
+        }
+    ));
     assert_eq!(bodies(&items).len(), 30);
     let ledger = bench.ledger(Lane::Telemetry);
     assert_eq!((ledger.spooled, ledger.delivered), (30, 3));
@@ -194,7 +232,13 @@ fn a_missing_block_becomes_a_gap_and_is_reported_at_open() {
     bench.close();
     damage(&config, Lane::Bulk, 20, |_| None);
     let bench = Bench::open(&config);
-    assert!(bench.recovery.imbalances.iter().any(|fault| fault.contains("20 readings")));
+    assert!(
+        bench
+            .recovery
+            .imbalances
+            .iter()
+            .any(|fault| fault.contains("20 readings"))
+    );
     let items = bench.read(Lane::Bulk);
     assert_eq!((gaps(&items), bodies(&items).len()), (vec![(20, 30)], 20));
     assert_eq!(bench.ledger(Lane::Bulk).dropped(DropReason::Corruption), 10);
@@ -220,10 +264,19 @@ fn a_full_lane_that_drops_its_oldest_leaves_one_gap() {
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].0, 0);
     let kept = bodies(&items);
-    assert_eq!((*kept.first_key_value().unwrap().0, kept.len() as u64), (told[0].1, 1000 - told[0].1));
-    assert!(kept.iter().all(|(sequence, body)| *body == noise(*sequence)));
+    assert_eq!(
+        (*kept.first_key_value().unwrap().0, kept.len() as u64),
+        (told[0].1, 1000 - told[0].1)
+    );
+    assert!(
+        kept.iter()
+            .all(|(sequence, body)| *body == noise(*sequence))
+    );
     let ledger = bench.ledger(Lane::Bulk);
-    assert_eq!((ledger.dropped(DropReason::Capacity), ledger.received), (told[0].1, 1000));
+    assert_eq!(
+        (ledger.dropped(DropReason::Capacity), ledger.received),
+        (told[0].1, 1000)
+    );
     // Told to the platform, the gap is sealed: what is dropped later stands in another one.
     append_noise(&bench, Lane::Bulk, 1000, 20);
     bench.done();
@@ -242,13 +295,19 @@ fn readings_that_the_platform_held_though_they_were_dropped_count_as_delivered()
     // Its acknowledgement had been lost; it comes with the next Resume, before the gap is told.
     bench.delivered(Lane::Bulk, 0, 100);
     let ledger = bench.ledger(Lane::Bulk);
-    assert_eq!((ledger.delivered, ledger.dropped(DropReason::Capacity)), (100, dropped - 100));
+    assert_eq!(
+        (ledger.delivered, ledger.dropped(DropReason::Capacity)),
+        (100, dropped - 100)
+    );
     assert_eq!(bench.reader.lane_state(Lane::Bulk).oldest, Sequence(100));
     let items = bench.read(Lane::Bulk);
     assert_eq!(gaps(&items), [(100, dropped)]);
     bench.delivered(Lane::Bulk, 100, dropped);
     let ledger = bench.ledger(Lane::Bulk);
-    assert_eq!((ledger.delivered, ledger.dropped(DropReason::Capacity)), (100, dropped - 100));
+    assert_eq!(
+        (ledger.delivered, ledger.dropped(DropReason::Capacity)),
+        (100, dropped - 100)
+    );
     bench.close();
 }
 
@@ -262,7 +321,10 @@ fn what_is_in_flight_is_not_dropped() {
     append_noise(&bench, Lane::Bulk, 30, 100);
     bench.done();
     let items = bench.read(Lane::Bulk);
-    assert_eq!((items[0].range(), items[1].range()), (range(0, 10), range(10, 20)));
+    assert_eq!(
+        (items[0].range(), items[1].range()),
+        (range(0, 10), range(10, 20))
+    );
     assert_eq!(gaps(&items)[0].0, 20);
     bench.close();
 }
@@ -274,10 +336,20 @@ fn a_full_disk_stops_acknowledgements_not_the_process_and_is_survived() {
     let health = bench.writer.health();
     bench.append(Lane::Alarm, &["a"]);
     assert_eq!(health.ailment(), None);
-    bench.shared().store.pretended_full().store(true, Ordering::Relaxed);
+    bench
+        .shared()
+        .store
+        .pretended_full()
+        .store(true, Ordering::Relaxed);
     let bytes = entries(&["b"]);
-    let readings = Readings { bytes: &bytes, count: 1 };
-    bench.inlet.append(Lane::Alarm, readings, bench.slip(1)).unwrap();
+    let readings = Readings {
+        bytes: &bytes,
+        count: 1,
+    };
+    bench
+        .inlet
+        .append(Lane::Alarm, readings, bench.slip(1))
+        .unwrap();
     let started = std::time::Instant::now();
     while health.ailment().is_none() {
         assert!(started.elapsed() < PATIENCE);
@@ -286,8 +358,15 @@ fn a_full_disk_stops_acknowledgements_not_the_process_and_is_survived() {
     assert!(health.ailment().unwrap().contains("is full"));
     assert!(bench.settled.try_recv().is_err());
     assert_eq!(values(&bench.read(Lane::Alarm)), ["a"]);
-    bench.shared().store.pretended_full().store(false, Ordering::Relaxed);
-    assert_eq!(bench.settled.recv_timeout(PATIENCE).unwrap(), (1, Outcome::Stored));
+    bench
+        .shared()
+        .store
+        .pretended_full()
+        .store(false, Ordering::Relaxed);
+    assert_eq!(
+        bench.settled.recv_timeout(PATIENCE).unwrap(),
+        (1, Outcome::Stored)
+    );
     bench.done();
     assert_eq!(health.ailment(), None);
     assert_eq!(values(&bench.read(Lane::Alarm)), ["a", "b"]);
@@ -299,12 +378,25 @@ fn a_spool_closed_on_a_full_disk_says_what_it_could_not_settle() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::open(&config(dir.path()));
     let health = bench.writer.health();
-    bench.shared().store.pretended_full().store(true, Ordering::Relaxed);
+    bench
+        .shared()
+        .store
+        .pretended_full()
+        .store(true, Ordering::Relaxed);
     let bytes = entries(&["b"]);
-    let readings = Readings { bytes: &bytes, count: 1 };
-    bench.inlet.append(Lane::Alarm, readings, bench.slip(1)).unwrap();
+    let readings = Readings {
+        bytes: &bytes,
+        count: 1,
+    };
+    bench
+        .inlet
+        .append(Lane::Alarm, readings, bench.slip(1))
+        .unwrap();
     let fault = bench.writer.close().unwrap_err();
-    assert!(fault.to_string().contains("1 receipts unsettled"), "{fault}");
+    assert!(
+        fault.to_string().contains("1 receipts unsettled"),
+        "{fault}"
+    );
     assert!(bench.settled.try_recv().is_err());
     assert!(health.ailment().unwrap().contains("ended"));
 }

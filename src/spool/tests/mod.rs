@@ -3,7 +3,6 @@
 mod flow;
 mod loss;
 mod model;
-mod pace;
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +15,17 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Item, LaneLedger, Opened, QuarantineEntry, Readings, RunningWriter, Spool, SpoolInlet, SpoolReader, Unplaced,
+    Item, LaneLedger, Opened, QuarantineEntry, Readings, RunningWriter, Spool, SpoolInlet,
+    SpoolReader, Unplaced,
     open::Recovery,
     shared::{Chore, Shared},
 };
 use crate::{
     config::{GroupCommit, LaneBounds, SpoolConfig, WhenFull},
-    domain::{Lane, LaneMap, Outcome, QuarantineReason, Sequence, SequenceRange, Settle, SystemClock, UnixNanos},
+    domain::{
+        Lane, LaneMap, Outcome, QuarantineReason, Sequence, SequenceRange, Settle, SystemClock,
+        UnixNanos,
+    },
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -119,7 +122,8 @@ impl Bench {
         for _ in 0..2 {
             let (answer, answered) = mpsc::sync_channel(1);
             let nothing = Chore::Mend(ALL);
-            self.shared().leave(Lane::Alarm, |inbox| inbox.chores.push((nothing, answer)));
+            self.shared()
+                .leave(Lane::Alarm, |inbox| inbox.chores.push((nothing, answer)));
             answered.recv_timeout(PATIENCE).unwrap();
         }
     }
@@ -145,7 +149,9 @@ impl Bench {
         let mut at = Sequence(from);
         loop {
             let more = self.reader.read(lane, at, ALL, 2000).unwrap();
-            let Some(last) = more.last() else { return items };
+            let Some(last) = more.last() else {
+                return items;
+            };
             at = last.range().next;
             items.extend(more);
         }
@@ -196,7 +202,9 @@ fn entries(bodies: &[&str]) -> Vec<u8> {
 fn bodies(items: &[Item]) -> BTreeMap<u64, String> {
     let mut found = BTreeMap::new();
     for item in items {
-        let Item::Readings { range, bytes, .. } = item else { continue };
+        let Item::Readings { range, bytes, .. } = item else {
+            continue;
+        };
         let mut rest = &bytes[..];
         for sequence in range.first.0..range.next.0 {
             assert_eq!(rest[0], 0x7A);

@@ -444,18 +444,28 @@ async fn queries_read_beside_a_running_platform() {
 async fn a_platform_that_breaks_the_contract_is_reported_and_not_obeyed() {
     let never_sent = liar::start(|lane| liar::accepted(lane, 1_000)).await;
     let backwards = liar::start(|lane| liar::refused(lane, 999)).await;
-    for (liar, complaint) in [(never_sent, "accepted 0..1000"), (backwards, "refused 999..1000")] {
+    for (liar, complaint) in [
+        (never_sent, "accepted 0..1000"),
+        (backwards, "refused 999..1000"),
+    ] {
         let spool = MemorySpool::new(14);
         spool.commit(Lane::Alarm, 10);
         let gateway = gateway(config(&[&liar.url]), &spool);
         within("the complaint", async {
-            while !gateway.status.groups()[0].last_error.as_ref().is_some_and(|e| e.1.contains(complaint)) {
+            while !gateway.status.groups()[0]
+                .last_error
+                .as_ref()
+                .is_some_and(|e| e.1.contains(complaint))
+            {
                 tokio::task::yield_now().await;
             }
         })
         .await;
         assert_eq!(spool.undelivered(Lane::Alarm), 10, "it was obeyed");
-        assert!(spool.refused_readings(Lane::Alarm).is_empty(), "it was obeyed");
+        assert!(
+            spool.refused_readings(Lane::Alarm).is_empty(),
+            "it was obeyed"
+        );
         gateway.stop().await;
         liar.tasks.stop(PATIENCE).await.unwrap();
     }
