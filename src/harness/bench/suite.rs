@@ -65,11 +65,12 @@ pub enum Broken {
     /// The limit of open files.
     #[error("raising the limit of open files: {0}")]
     Limit(rustix::io::Errno),
-    /// Readings were lost.
-    #[error(
-        "{acknowledged} readings were acknowledged, the platform holds {stored} after {DRAIN_DEADLINE:?}:\n{ledger}"
-    )]
-    Lost {
+    /// Readings were answered with an error: the figures would flatter.
+    #[error("{0} readings were not taken")]
+    Rejected(u64),
+    /// Readings were lost or doubled, or the ledger is off.
+    #[error("{acknowledged} readings were acknowledged, the platform holds {stored}:\n{ledger}")]
+    Ledger {
         /// Acknowledged.
         acknowledged: u64,
         /// Stored.
@@ -207,6 +208,9 @@ fn against_gateway(
         measured: options.measured,
     }
     .run()?;
+    if load.rejected > 0 {
+        return Err(Broken::Rejected(load.rejected));
+    }
     let (stored, drained) = drained(&gateway, &platform, load.acknowledged_in_all)?;
     let samples = Samples::of(gateway.admin)?;
     let readings = samples.count(names::RECEIVED, None);
@@ -233,12 +237,14 @@ fn drained(
     let since = Instant::now();
     loop {
         let stored = LiveView::of(platform.admin)?.readings;
-        if stored >= acknowledged {
-            return Ok((stored, since.elapsed()));
+        let elapsed = since.elapsed();
+        let ledger = Box::new(LedgerView::of(&Samples::of(gateway.admin)?));
+        let settled = ledger.balances() && ledger.total(|lane| lane.spooled) == 0;
+        if stored == acknowledged && settled {
+            return Ok((stored, elapsed));
         }
-        if since.elapsed() >= DRAIN_DEADLINE {
-            let ledger = Box::new(LedgerView::of(&Samples::of(gateway.admin)?));
-            return Err(Broken::Lost {
+        if elapsed >= DRAIN_DEADLINE || stored > acknowledged {
+            return Err(Broken::Ledger {
                 acknowledged,
                 stored,
                 ledger,

@@ -1,5 +1,5 @@
 //! Simulated devices of all classes, and devices that replay recorded series, over real MQTT: [`pattern`] says how
-//! values move, [`roster`] which devices there are, [`payload`] what they send, [`fleet`] drives them all in one
+//! values move, [`roster`] which devices there are, [`payload`] what they send, [`crew`] drives them all in one
 //! thread, [`tally`] is what others may watch meanwhile.
 
 mod pattern;
@@ -9,6 +9,7 @@ mod payload;
 mod tally;
 mod session;
 mod actor;
+mod crew;
 mod fleet;
 
 pub use actor::{AT_NOMINAL_SPEED, Pace};

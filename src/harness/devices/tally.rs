@@ -41,6 +41,8 @@ pub struct Tally {
     pub connected: Count,
     /// Connections that were lost.
     pub lost: Count,
+    /// Connections that the gateway did not welcome.
+    pub refused: Count,
     /// Commands received.
     pub commands: Count,
     /// Median time to the acknowledgement over the last second, µs.

@@ -98,7 +98,7 @@ fn options(args: &args::Devices, roster: &Roster) -> anyhow::Result<FleetOptions
 fn show(tally: &Tally, began: Instant) -> io::Result<()> {
     writeln!(
         io::stdout(),
-        "{:>5} s  connected {}  sent {}  acknowledged {}  rejected {}  in doubt {}  delayed {}  lost connections {}  \
+        "{:>5} s  connected {}  sent {}  acknowledged {}  rejected {}  in doubt {}  delayed {}  lost connections {}  refused connections {}  \
          p50 {} µs  p99 {} µs",
         began.elapsed().as_secs(),
         tally.connected.get(),
@@ -108,6 +108,7 @@ fn show(tally: &Tally, began: Instant) -> io::Result<()> {
         tally.in_doubt.get(),
         tally.delayed.get(),
         tally.lost.get(),
+        tally.refused.get(),
         tally.p50_us.get(),
         tally.p99_us.get()
     )
