@@ -146,7 +146,7 @@ impl Running {
                         self.ingest.replace_classes(classes);
                     }
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "reload: the classes stay as they were")
+                        tracing::error!(%error, "reload: the classes stay as they were");
                     }
                     Err(error) => tracing::error!(%error, "reload: reading the classes failed"),
                 }

@@ -124,7 +124,7 @@ impl Desk {
         match leaving.refuse(&std::mem::take(&mut inbox.refused), sum) {
             Ok(()) => self.save(draft, Durability::Buffered)?,
             Err(fault) => {
-                tracing::error!(%lane, %fault, "refused readings cannot be read from disk")
+                tracing::error!(%lane, %fault, "refused readings cannot be read from disk");
             }
         }
         self.publish(lane);

@@ -133,7 +133,7 @@ impl Leaving<'_> {
         for item in &met {
             match &item.header {
                 Some(header) if header.is_gap() => {
-                    in_gaps += self.deliver_gap(header, item, &after)
+                    in_gaps += self.deliver_gap(header, item, &after);
                 }
                 Some(header) if after.uncovered_count(self.above_low(header.range)) > 0 => {}
                 // Wholly held by the platform, or unreadable where the platform holds what stood there.
