@@ -8,6 +8,8 @@ use crate::{
         Config, LogConfig, LogFormat, Sources,
         key::{self, Found, Missing},
     },
+    spool::SpoolError,
+    store,
     telemetry::logging::{self, Lines},
 };
 
@@ -19,6 +21,8 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    // Before a key is made there: what another version wrote stays untouched.
+    store::accept(&config.spool.data_dir).map_err(SpoolError::from)?;
     settle_key(&mut config)?;
     stages::serve(config, sources)
 }

@@ -76,6 +76,14 @@ pub(super) fn look(path: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
+/// Whether a directory is, or can become, one of this software's; touches nothing.
+///
+/// # Errors
+/// It was written by a newer version, belongs to something else, or is no directory.
+pub fn accept(path: &Path) -> Result<(), StoreError> {
+    known_version(path).map(|_version| ())
+}
+
 /// The version of a data directory; none if it is empty or not there.
 fn known_version(path: &Path) -> Result<Option<u32>, StoreError> {
     match fs::metadata(path) {

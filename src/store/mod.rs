@@ -23,5 +23,5 @@ mod wal;
 )]
 pub use self::{error::StoreError, options::StoreOptions};
 pub use database::{Batch, Durability, KEY_BYTES, Key, Start, Step, Store};
-pub use folder::FORMAT_VERSION;
+pub use folder::{FORMAT_VERSION, accept};
 pub use wal::LogDamage;
