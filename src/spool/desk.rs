@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{
     block::{BlockWriter, Placed},
     book::Book,
-    intake::Contents,
+    group::Contents,
     keys,
     metrics::WriterMetrics,
     quarantine::Sum,

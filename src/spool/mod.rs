@@ -25,6 +25,7 @@ mod metrics;
 mod health;
 mod tail;
 mod shared;
+mod group;
 mod intake;
 mod writer;
 mod desk;

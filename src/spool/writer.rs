@@ -19,8 +19,9 @@ use std::{
 use super::{
     desk::{Desk, GaveUp},
     error::SpoolError,
+    group::Group,
     health::SpoolHealth,
-    intake::{Group, Intake},
+    intake::Intake,
     ranges::RangeSet,
     shared::{LaneInbox, Shared},
 };
