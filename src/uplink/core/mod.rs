@@ -12,4 +12,4 @@ pub use flow::{AHEAD_MAX, Accepted, Ahead, Contract, Dispatch, Flow, Settled};
 pub use ranges::RangeSet;
 pub use session::{BATCHES_MAX, Limits, Now, Plan, Position, Session};
 #[cfg(test)]
-mod model;
+mod tests;
