@@ -5,7 +5,7 @@
 //!        ▼                                                                             │
 //! take the open group ─▶ compress, place ─▶ one synced write ─▶ show to readers ─▶ settle receipts
 //! ```
-//! It commits whatever is there as soon as it is idle. Under load it lets a group grow for as long as it grows, 2 ms at
+//! It commits whatever is there as soon as it is idle. Under load it lets a group grow for as long as it grows, 5 ms at
 //! most (docs/decisions/0006). Receipts are settled in order of arrival, after the write has returned, and
 //! nowhere else. A disk that takes no writes stops this loop, so that nothing is acknowledged, and it goes on by itself
 //! once the disk does.
@@ -27,16 +27,14 @@ use super::{
 };
 use crate::domain::{Lane, LaneMap, Settle};
 
-/// Payloads in the open group from which on the gateway is under load.
-const LOADED_FROM: usize = 16;
-/// Under load, how often the writer looks whether the group still grows; a step in which fewer payloads than this come
-/// in ends the gathering.
-const GATHER_STEP: Duration = Duration::from_micros(250);
-const GATHER_GROWTH_MIN: usize = 4;
-/// Longest gathering, in steps: 2 ms.
-const GATHER_STEPS_MAX: usize = 8;
-/// Payloads that share a commit's price well enough: no gathering beyond.
+/// From so many payloads in the open group on the gateway is under load, and up to so many it is worth gathering more.
+const GATHER_FROM: usize = 16;
 const GATHER_ENOUGH: usize = 256;
+/// How often a gathering writer looks whether the group still grows; a step in which fewer payloads come in ends it.
+const GATHER_STEP: Duration = Duration::from_micros(500);
+const GATHER_GROWTH_MIN: usize = 8;
+/// Longest gathering, in steps: 5 ms.
+const GATHER_STEPS_MAX: usize = 10;
 /// How often gauges are brought up to date while nothing happens.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -106,20 +104,19 @@ impl<R: Settle> SpoolWriter<R> {
             .map_err(|GaveUp(cause)| SpoolError::Unsettled { receipts: 0, cause })
     }
 
-    /// Under load, lets the group grow while it does: a commit has a price of its own (a sync, a write, a wake-up for
-    /// each side), and on a busy machine groups would otherwise stay small. When idle, commits at once.
+    /// Under load, lets the group grow while it does: a commit has a price of its own (a sync, a write, a context switch
+    /// for each side). When idle it returns at once.
     fn gather(&self) {
-        let loaded = LOADED_FROM..GATHER_ENOUGH;
+        let worth = GATHER_FROM..GATHER_ENOUGH;
         let waiting = self.intake.waiting();
-        let Some(mut seen) = waiting.filter(|waiting| loaded.contains(waiting)) else {
+        let Some(mut seen) = waiting.filter(|waiting| worth.contains(waiting)) else {
             return;
         };
         for _ in 0..GATHER_STEPS_MAX {
             thread::sleep(GATHER_STEP);
+            let grown = seen + GATHER_GROWTH_MIN..GATHER_ENOUGH;
             match self.intake.waiting() {
-                Some(waiting) if (seen + GATHER_GROWTH_MIN..GATHER_ENOUGH).contains(&waiting) => {
-                    seen = waiting;
-                }
+                Some(waiting) if grown.contains(&waiting) => seen = waiting,
                 _ => return,
             }
         }

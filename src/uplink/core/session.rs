@@ -17,6 +17,13 @@ use crate::{
 /// Batches and gaps in flight on one stream: bounds the bookkeeping when blocks are tiny.
 pub const BATCHES_MAX: usize = 256;
 
+/// Live readings that are worth a batch of their own while another is in flight. Fewer wait for its acknowledgement or
+/// for [`COALESCE`]: small batches cost both sides more than the readings in them, the platform a sync for each.
+const COALESCE_READINGS: u64 = 512;
+
+/// Longest that live readings wait for company. Alarms never do.
+const COALESCE: Duration = Duration::from_millis(5);
+
 /// Undelivered bytes, in windows, beyond which a lane is behind even if its readings are young.
 const BEHIND_WINDOWS: u64 = 16;
 
@@ -88,6 +95,17 @@ struct LaneSlot {
     bucket: Bucket,
 }
 
+impl LaneSlot {
+    /// Until when these live readings wait for more to join them; none: they go at once.
+    fn company_until(&self, range: SequenceRange) -> Option<Instant> {
+        if self.flow.lane == Lane::Alarm || range.count() >= COALESCE_READINGS {
+            return None;
+        }
+        let live = self.flow.in_flight().filter(|d| d.flow == Flow::Live);
+        live.map(|d| d.sent_at + COALESCE).max()
+    }
+}
+
 /// One stream between Resume and its end.
 #[derive(Debug)]
 pub struct Session {
@@ -149,6 +167,9 @@ impl Session {
         if self.batches >= BATCHES_MAX {
             return Plan::Wait(None);
         }
+        let mut wake = None;
+        let mut wake_at =
+            |at: Instant| wake = Some(wake.map_or(at, |earlier: Instant| earlier.min(at)));
         let behind_bytes = BEHIND_WINDOWS.saturating_mul(self.limits.window_bytes_max as u64);
         for at in 0..self.lanes.len() {
             let room = self.room(at, Flow::Live);
@@ -158,11 +179,15 @@ impl Session {
             let state = state(slot.flow.lane);
             slot.flow
                 .jump_if_behind(&state, behind_bytes, self.limits.backlog_age, now);
-            if let Some(range) = slot.flow.next(Flow::Live, &state).filter(|_| room) {
+            let Some(range) = slot.flow.next(Flow::Live, &state).filter(|_| room) else {
+                continue;
+            };
+            let ready = slot.company_until(range).unwrap_or(now.steady);
+            if ready <= now.steady {
                 return self.ask(at, Flow::Live, range, &state);
             }
+            wake_at(ready);
         }
-        let mut wake = None;
         for at in 0..self.lanes.len() {
             let room = self.room(at, Flow::Backlog);
             let Some(slot) = self.lanes.get_mut(at) else {
@@ -176,7 +201,7 @@ impl Session {
             if ready <= now.steady {
                 return self.ask(at, Flow::Backlog, range, &state);
             }
-            wake = Some(wake.map_or(ready, |earlier: Instant| earlier.min(ready)));
+            wake_at(ready);
         }
         Plan::Wait(wake)
     }
