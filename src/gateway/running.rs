@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use super::{
     GatewayError,
     bound::Addresses,
@@ -20,7 +22,6 @@ use crate::{
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
-    normalise::Classes,
     spool::{Opened, Recovery, RunningWriter, Spool},
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
@@ -39,6 +40,8 @@ pub(super) struct Running {
     clock: Arc<dyn Clock>,
     notifier: Arc<Notifier>,
     ingest: Arc<Ingest<Receipt>>,
+    /// Digest of the classes in force, for the next stream's Hello.
+    schema: watch::Sender<[u8; 32]>,
     broker: Handle,
     writer: RunningWriter<Receipt>,
     /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
@@ -65,10 +68,11 @@ impl Running {
         } = opened;
         let writer = writer.start()?;
 
+        let (schema, schema_digest) = watch::channel(classes.digest());
         let mut delivery = TaskSet::new();
         let uplink = Uplink::new(
             config.uplink,
-            introduction(&config.node, &classes),
+            introduction(&config.node, schema_digest),
             reader.clone(),
             Arc::clone(&clock),
         );
@@ -113,6 +117,7 @@ impl Running {
             clock,
             notifier,
             ingest,
+            schema,
             broker,
             writer,
             reception,
@@ -143,6 +148,7 @@ impl Running {
                 match read.await {
                     Ok(Ok(classes)) => {
                         tracing::info!(classes = classes.len(), "reload: classes in force");
+                        self.schema.send_replace(classes.digest());
                         self.ingest.replace_classes(classes);
                     }
                     Ok(Err(error)) => {
@@ -222,12 +228,12 @@ impl Ports {
     }
 }
 
-fn introduction(node: &NodeConfig, classes: &Classes) -> Introduction {
+fn introduction(node: &NodeConfig, schema_digest: watch::Receiver<[u8; 32]>) -> Introduction {
     Introduction {
         gateway_id: node.gateway_id.clone(),
         district: node.district.clone(),
         software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        schema_digest: classes.digest(),
+        schema_digest,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Streaming,
@@ -45,8 +45,8 @@ pub struct Introduction {
     pub district: String,
     /// Version of the software.
     pub software_version: String,
-    /// SHA-256 of the class schemas in force.
-    pub schema_digest: [u8; 32],
+    /// SHA-256 of the class schemas in force when a stream begins.
+    pub schema_digest: watch::Receiver<[u8; 32]>,
 }
 
 impl Introduction {
@@ -56,7 +56,7 @@ impl Introduction {
             incarnation: Bytes::copy_from_slice(&incarnation),
             software_version: self.software_version.clone(),
             district: self.district.clone(),
-            schema_digest: Bytes::copy_from_slice(&self.schema_digest),
+            schema_digest: Bytes::copy_from_slice(&*self.schema_digest.borrow()),
             lanes: lanes.iter().map(|lane| i32::from(lane.number())).collect(),
         }
     }

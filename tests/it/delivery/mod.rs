@@ -48,7 +48,7 @@ fn gateway(config: UplinkConfig, spool: &MemorySpool) -> Gateway {
         gateway_id: "gw-1".to_owned(),
         district: "510104".to_owned(),
         software_version: "test".to_owned(),
-        schema_digest: [0; 32],
+        schema_digest: tokio::sync::watch::channel([0; 32]).1,
     };
     let uplink = Uplink::new(config, introduction, spool.clone(), Arc::new(SystemClock));
     let status = uplink.status();
