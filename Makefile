@@ -41,9 +41,9 @@ bench: deps  ## the figures of docs/benchmarks.md, with their yardsticks
 	@$(FILES); target/release/sensegate-lab bench --markdown
 
 docs: deps  ## write the reference pages anew from the tables in the code
-	@$(ROCKSDB); cargo build $(CI) --bin sensegate
-	@for page in configuration metrics classes; do target/ci/sensegate docs $$page > docs/$$page.md; done
-	@target/ci/sensegate docs example-config > config/sensegate.toml
+	@$(ROCKSDB); for page in configuration metrics classes; do \
+	  cargo run --quiet $(CI) --bin sensegate -- docs $$page > docs/$$page.md; done; \
+	  cargo run --quiet $(CI) --bin sensegate -- docs example-config > config/sensegate.toml
 
 build: deps  ## the release binaries
 	@$(ROCKSDB); cargo build --release --bin sensegate

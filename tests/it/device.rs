@@ -97,11 +97,19 @@ impl Device {
         });
         let (count, acknowledged) = watch::channel(0);
         tasks.spawn(async move {
+            let acknowledges = |event: &Event| matches!(event, Event::Incoming(Packet::PubAck(_)));
             while let Ok(event) = events.poll().await {
-                if matches!(event, Event::Incoming(Packet::PubAck(_))) {
+                if acknowledges(&event) {
                     count.send_modify(|count| *count += 1);
                 }
             }
+            // The library reports the connection's end before what it read together with it.
+            let unread = events
+                .state
+                .events
+                .iter()
+                .filter(|event| acknowledges(event));
+            count.send_modify(|count| *count += unread.count() as u64);
         });
         Flood {
             acknowledged,

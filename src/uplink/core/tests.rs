@@ -277,10 +277,9 @@ impl World {
 
     fn settle(&mut self) {
         for _ in 0..20_000 {
-            let idle = self.pump().is_some();
+            let quiet = self.pump().is_some() && self.up.is_empty() && self.down.is_empty();
             self.take();
             self.answer();
-            let quiet = idle && self.up.is_empty() && self.down.is_empty();
             if quiet && self.is_done() {
                 return;
             }
