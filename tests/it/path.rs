@@ -37,6 +37,7 @@ async fn readings_of_every_qos_and_both_protocols_arrive_in_the_schema_of_their_
         assert_eq!(reading.as_object().unwrap().len(), 5);
     }
     assert_eq!(gateway.terminate().code(), Some(0));
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +72,7 @@ async fn what_cannot_be_read_stands_in_quarantine_and_the_ledger_balances() {
         gateway.metric("sensegate_ingest_quarantined_payloads_total", "enum_code"),
         1.0
     );
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +92,7 @@ async fn a_device_publishes_its_own_readings_and_nobody_elses() {
     }
     assert_eq!(device.report(MANHOLE).await, Ok(()));
     platform.holds(1).await;
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,4 +140,5 @@ async fn the_second_endpoint_serves_when_the_first_does_not_answer() {
     platform.holds(1).await;
     assert_eq!(gateway.page("/readyz").0, 200);
     assert_eq!(gateway.page("/healthz").0, 200);
+    platform.stop().await;
 }

@@ -86,6 +86,8 @@ impl Platform {
         found
     }
 
+    /// Stops it and closes its data: before the test's process ends, or the engine's threads would outlive what they
+    /// stand on.
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
     }

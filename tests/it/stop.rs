@@ -19,6 +19,7 @@ async fn an_orderly_stop_loses_nothing_that_was_acknowledged_and_exits_with_zero
     // What had not reached the platform by then does after the next start.
     let _gateway = node.start();
     platform.holds(50).await;
+    platform.stop().await;
 }
 
 #[test]
@@ -83,6 +84,7 @@ async fn a_class_from_the_class_dir_is_taken_after_a_reload_without_a_rebuild() 
     gateway.reload();
     device.report(r#"{"eggs": 4}"#, QoS::AtLeastOnce).await;
     platform.holds(2).await;
+    platform.stop().await;
 }
 
 const BIRD_BOX: &str = r#"
@@ -113,4 +115,5 @@ async fn a_stop_under_load_owes_nobody_an_acknowledgement() {
     // What became durable was acknowledged, and what was acknowledged is durable: exactly that arrives.
     let _gateway = node.start();
     platform.holds(acknowledged).await;
+    platform.stop().await;
 }
