@@ -76,7 +76,7 @@ impl Item {
 }
 
 /// A lane as of the last commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LaneState {
     /// The oldest sequence that the platform is not known to hold; equal to `committed_next` if it holds all.
     pub oldest: Sequence,

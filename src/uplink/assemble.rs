@@ -7,11 +7,11 @@ use super::{
     codec::{Batch, Outgoing},
     core::{Dispatch, Flow},
     fault::LinkFault,
-    source::Item,
+    source::{GapReason, Item},
 };
 use crate::{
     domain::{Lane, Sequence, SequenceRange, UnixNanos},
-    proto::platform::{Gap, GapReason},
+    proto::platform::Gap,
 };
 
 /// Bytes that a gap is counted as in the window.
@@ -56,7 +56,7 @@ fn gap(
         lane: i32::from(lane.number()),
         first_sequence: range.first.0,
         count: range.count(),
-        reason: i32::from(reason),
+        reason: i32::from(reason.code()),
         detail,
     });
     Parcel {

@@ -35,6 +35,6 @@ pub use codec::{Batch, DeliverCodec, Outgoing};
 pub use fault::LinkFault;
 pub use link::Introduction;
 pub use metrics::METRICS;
-pub use source::{Item, LaneState, Source};
+pub use source::Source;
 pub use status::{GroupStatus, LaneStatus, StatusView};
 pub use task::Uplink;

@@ -3,58 +3,8 @@
 
 use std::future::Future;
 
-use bytes::Bytes;
-
-use crate::{
-    domain::{Incarnation, Lane, LaneMap, Sequence, SequenceRange, UnixNanos},
-    proto::platform::GapReason,
-};
-
-/// Where a lane of the spool stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LaneState {
-    /// The oldest sequence not yet delivered; equals `committed_next` when all is delivered.
-    pub oldest: Sequence,
-    /// The sequence behind the last durable one.
-    pub committed_next: Sequence,
-    /// Bytes of undelivered blocks on disk.
-    pub bytes: u64,
-    /// When the oldest undelivered reading was received; none if there is none.
-    pub oldest_received_at: Option<UnixNanos>,
-}
-
-/// A piece of a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// Readings with consecutive sequences.
-    Readings {
-        /// Their sequences.
-        range: SequenceRange,
-        /// Their bytes: entries of field 15 of `Batch`, tag and length included.
-        bytes: Bytes,
-        /// When the oldest of them was received.
-        oldest_received_at: UnixNanos,
-    },
-    /// Sequences that will never come.
-    Gap {
-        /// The sequences.
-        range: SequenceRange,
-        /// Why.
-        reason: GapReason,
-        /// More about it, for people.
-        detail: String,
-    },
-}
-
-impl Item {
-    /// The sequences that the item stands for.
-    #[must_use]
-    pub const fn range(&self) -> SequenceRange {
-        match self {
-            Self::Readings { range, .. } | Self::Gap { range, .. } => *range,
-        }
-    }
-}
+use crate::domain::{Incarnation, Lane, LaneMap, Sequence, SequenceRange};
+pub(super) use crate::spool::{GapReason, Item, LaneState};
 
 /// The durable queue as the uplink sees it; a cheap handle.
 pub trait Source: Clone + Send + Sync + 'static {

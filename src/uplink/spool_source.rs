@@ -3,8 +3,7 @@
 use super::source::{Item, LaneState, Source};
 use crate::{
     domain::{Incarnation, Lane, LaneMap, Sequence, SequenceRange},
-    proto::platform::GapReason,
-    spool::{self, SpoolError, SpoolReader},
+    spool::{SpoolError, SpoolReader},
 };
 
 impl Source for SpoolReader {
@@ -15,13 +14,7 @@ impl Source for SpoolReader {
     }
 
     fn lane_state(&self, lane: Lane) -> LaneState {
-        let state = Self::lane_state(self, lane);
-        LaneState {
-            oldest: state.oldest,
-            committed_next: state.committed_next,
-            bytes: state.bytes,
-            oldest_received_at: state.oldest_received_at,
-        }
+        Self::lane_state(self, lane)
     }
 
     fn read(
@@ -30,8 +23,7 @@ impl Source for SpoolReader {
         range: SequenceRange,
         bytes_max: usize,
     ) -> Result<Vec<Item>, SpoolError> {
-        let items = Self::read(self, lane, range.first, range.next, bytes_max)?;
-        Ok(items.into_iter().map(Item::from).collect())
+        Self::read(self, lane, range.first, range.next, bytes_max)
     }
 
     fn cached(&self, lane: Lane, from: Sequence) -> bool {
@@ -60,35 +52,5 @@ impl Source for SpoolReader {
 
     fn hold(&self, lane: Lane, range: Option<SequenceRange>) {
         Self::hold(self, lane, range);
-    }
-}
-
-impl From<spool::Item> for Item {
-    fn from(item: spool::Item) -> Self {
-        match item {
-            spool::Item::Readings {
-                range,
-                bytes,
-                oldest_received_at,
-            } => Self::Readings {
-                range,
-                bytes,
-                oldest_received_at,
-            },
-            spool::Item::Gap {
-                range,
-                reason,
-                detail,
-            } => Self::Gap {
-                range,
-                reason: match reason {
-                    spool::GapReason::Capacity => GapReason::Capacity,
-                    spool::GapReason::Expired => GapReason::Expired,
-                    spool::GapReason::Corruption => GapReason::Corruption,
-                    spool::GapReason::Operator => GapReason::Operator,
-                },
-                detail,
-            },
-        }
     }
 }

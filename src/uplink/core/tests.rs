@@ -45,6 +45,7 @@ impl Spool {
                 .iter()
                 .map(|block| block.range.count() * READING_BYTES)
                 .sum(),
+            readings: self.blocks.iter().map(|block| block.range.count()).sum(),
             oldest_received_at: oldest.map(|block| block.received_at),
         }
     }

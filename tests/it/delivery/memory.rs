@@ -12,8 +12,9 @@ use sensegate::{
     domain::{
         Clock as _, Incarnation, Lane, LaneMap, Sequence, SequenceRange, SystemClock, UnixNanos,
     },
-    proto::platform::{GapReason, Reading},
-    uplink::{Item, LaneState, Source},
+    proto::platform::Reading,
+    spool::{GapReason, Item, LaneState},
+    uplink::Source,
 };
 use tokio::sync::watch;
 
@@ -141,6 +142,7 @@ impl Source for MemorySpool {
             oldest: first.map_or(Sequence(lane.next), |item| item.range().first),
             committed_next: Sequence(lane.next),
             bytes: 0,
+            readings: 0,
             oldest_received_at: first.and_then(|item| match item {
                 Item::Readings {
                     oldest_received_at, ..
