@@ -17,6 +17,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Classes and payload limits.
     pub normalise: NormaliseConfig,
+    /// What of the sessions survives a restart.
+    pub sessions: SessionsConfig,
     /// The durable queue.
     pub spool: SpoolConfig,
     /// Delivery to the platform.
@@ -175,6 +177,13 @@ pub struct SpoolConfig {
     pub zstd_level: i32,
     /// Bound of `RocksDB`'s write-ahead log, bytes.
     pub wal_bytes_max: u64,
+}
+
+/// What of the sessions survives a restart.
+#[derive(Debug, Clone)]
+pub struct SessionsConfig {
+    /// Bytes of their records that may wait for a commit; beyond, publishes that need one wait.
+    pub group_bytes_max: usize,
 }
 
 /// Delivery to the platform.

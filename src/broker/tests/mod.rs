@@ -112,6 +112,7 @@ impl Rig {
             .serve(
                 Arc::clone(&inlet),
                 Arc::clone(&clock) as Arc<dyn Clock>,
+                archive::forgetful(),
                 &mut tasks,
             )
             .unwrap();

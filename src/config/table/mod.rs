@@ -5,14 +5,16 @@ mod delivery;
 mod node;
 mod queue;
 mod reception;
+mod sessions;
 
 use std::net::SocketAddr;
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 4] = [
+const TABLES: [&[Setting]; 5] = [
     node::SETTINGS,
     reception::SETTINGS,
+    sessions::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,
 ];
