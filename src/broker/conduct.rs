@@ -16,6 +16,7 @@ use super::{
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
     key::Key,
+    limits::Overdrawn,
     line::{Inherited, Line, News},
     metrics::Ending,
     pulse::Ticks,
@@ -28,6 +29,7 @@ use super::{
         read_greeting, read_request,
     },
 };
+use crate::config::RatePolicy;
 
 /// Pause before a publish of an MQTT 3.1.1 client is offered again that a full lane refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -84,6 +86,9 @@ impl<I: Inlet> Connection<I> {
         let Some(session) = self.session.as_deref_mut() else {
             return Ok(Handled::Done);
         };
+        if let Err(overdrawn) = pay(&self.hub.core, session, frame) {
+            return slow_down(&self.hub.core, overdrawn);
+        }
         let handled = if frame.first >> 4 == 3 {
             handle_publish(&self.hub, &self.line, session, (frame, scratch))?
         } else {
@@ -140,11 +145,16 @@ impl<I: Inlet> Connection<I> {
             Entry::Free => None,
             Entry::Busy => Some(ConnectAckReason::ServerBusy),
             Entry::AddressQuota => Some(ConnectAckReason::QuotaExceeded),
+            Entry::ConnectRate => Some(ConnectAckReason::ConnectionRateExceeded),
         };
         if let Some(reason) = refusal {
             return self.turn_away(version, reason, scratch);
         }
         let core = self.core();
+        if core.admission.is_shut(self.peer) {
+            let reason = ConnectAckReason::ConnectionRateExceeded;
+            return self.turn_away(version, reason, scratch);
+        }
         let agreed = agree(
             version,
             connect,
@@ -153,14 +163,24 @@ impl<I: Inlet> Connection<I> {
             rand::random,
         );
         let Agreement {
-            session,
+            mut session,
             connack,
             clean,
         } = match agreed {
             Ok(agreement) => agreement,
-            Err(reason) => return self.turn_away(version, reason, scratch),
+            Err(reason) => {
+                if matches!(
+                    reason,
+                    ConnectAckReason::BadUserNameOrPassword | ConnectAckReason::NotAuthorized
+                ) {
+                    core.admission.failed(self.peer);
+                }
+                return self.turn_away(version, reason, scratch);
+            }
         };
+        core.admission.proved(self.peer);
         let key = Key::new(&session.principal, &session.client_id);
+        session.allowance = core.limits.allowance(&session.principal);
         let now = core.pulse.now();
         let joined = core.registry.join(&key, &self.line, clean, now);
         self.session = Some(session);
@@ -269,6 +289,31 @@ impl<I: Inlet> Connection<I> {
             }
             Err(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),
         }
+    }
+}
+
+/// Pays for a packet from the client's rates.
+fn pay(core: &Core, session: &mut Session, frame: Frame<'_>) -> Result<(), Overdrawn> {
+    let packet = (frame.first, frame.whole.len());
+    let now = core.pulse.now();
+    let Session {
+        allowance,
+        principal,
+        ..
+    } = session;
+    core.limits.spend(allowance, principal, now, packet)
+}
+
+fn slow_down(core: &Core, overdrawn: Overdrawn) -> Result<Handled, Violation> {
+    match core.limits.policy() {
+        RatePolicy::Pause => {
+            let pause = Box::pin(sleep(overdrawn.wait));
+            Ok(Handled::Later(Box::new(Hold::Rate(pause))))
+        }
+        RatePolicy::Disconnect => Err(Violation::new(
+            DisconnectReasonCode::MessageRateTooHigh,
+            overdrawn.limit.name(),
+        )),
     }
 }
 

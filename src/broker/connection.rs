@@ -62,7 +62,7 @@ pub(crate) struct Connection<I: Inlet> {
     unsent: Vec<u8>,
     stream: TcpStream,
     slot: Slot,
-    peer: IpAddr,
+    pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
     pub(crate) stage: Stage,
 }
@@ -195,6 +195,12 @@ impl<I: Inlet> Connection<I> {
                     .as_ref()
                     .is_some_and(|s| s.kept.inbox.is_full(&s.terms))
                 {
+                    return false;
+                }
+                None
+            }
+            Some(Hold::Rate(pause)) => {
+                if pause.as_mut().poll(cx).is_pending() {
                     return false;
                 }
                 None

@@ -16,8 +16,10 @@ use super::{
     auth::Authentication,
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
+    limits::{Admission, Incidents, Limits},
     line::locked,
     lines::Lines,
+    listener::Pending,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
@@ -37,7 +39,12 @@ pub(crate) struct Core {
     pub(crate) rights: Rights,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
+    /// Who comes in, and when.
+    pub(crate) admission: Admission<Pending>,
+    /// What those who are in may cost.
+    pub(crate) limits: Limits,
+    pub(crate) incidents: Arc<Incidents>,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
     /// Keeps what must survive a restart.
@@ -63,10 +70,21 @@ impl Core {
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
+        let gate = Gate::new(config.connections_max, config.connections_per_address_max);
+        let gate = Arc::new(gate);
+        let incidents = Arc::new(Incidents::new(Arc::clone(&clock)));
         Self {
+            admission: Admission::new(
+                &config.limits.connects,
+                Arc::clone(&gate),
+                Arc::clone(&incidents),
+                Arc::clone(&clock),
+            ),
+            limits: Limits::new(&config.limits.rates, Arc::clone(&incidents)),
+            incidents,
+            gate,
             registry: Registry::new(config.sessions_away_max),
             lines: Lines::new(),
-            gate: Gate::new(config.connections_max, config.connections_per_address_max),
             pulse: Pulse::new(clock.steady()),
             stall_max: Ticks::at_least(config.stall_deadline),
             metrics: BrokerMetrics::new(),

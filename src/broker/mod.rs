@@ -19,6 +19,7 @@ pub mod archive;
 mod rights;
 mod listener;
 mod gate;
+mod limits;
 mod connection;
 mod conduct;
 mod farewell;
@@ -38,6 +39,7 @@ mod metrics;
 
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
 pub use registry::Delivery;
@@ -101,7 +103,7 @@ impl Bound {
         self.listeners.iter().map(StdListener::local_addr).collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and one for each connection. What
     /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
@@ -128,6 +130,9 @@ impl Bound {
             let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
             tasks.spawn("mqtt-accept", accept);
         }
+        let intake = core.intakes.token();
+        let admit = listener::admit(Arc::clone(&hub), intake, tasks.token());
+        tasks.spawn("mqtt-admission", admit);
         tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
         Ok(Handle::new(core))
     }

@@ -2,6 +2,8 @@
 
 use std::{future::Future, pin::Pin, time::Instant};
 
+use tokio::time::Sleep;
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -23,6 +25,8 @@ pub(crate) enum Stage {
 pub(crate) enum Hold {
     /// The inlet had no room.
     Room(Pin<Box<dyn Future<Output = ()> + Send>>, Instant),
+    /// The client is beyond its rate.
+    Rate(Pin<Box<Sleep>>),
     /// Too many acknowledgements are owed to a client that cannot be told a limit.
     Acknowledgements,
 }

@@ -9,6 +9,7 @@ use super::{Kept, Session, Will};
 use crate::{
     broker::{
         auth::{Authentication, Credentials, Denied},
+        limits::Allowance,
         principal::Principal,
         registry::Clean,
         wire::{Reasons, Version},
@@ -101,6 +102,7 @@ pub(crate) fn agree(
         expiry_s,
         will,
         aliases: Vec::new(),
+        allowance: Allowance::default(),
         kept: Kept::default(),
     };
     Ok(Agreement {

@@ -26,6 +26,7 @@ use bytestring::ByteString;
 use rmqtt_codec::v5::{Disconnect, DisconnectReasonCode};
 
 use super::{
+    limits::Allowance,
     line::Message,
     principal::Principal,
     wire::{Ack, Answers, Publish, TooLarge, Version, Violation},
@@ -97,6 +98,8 @@ pub(crate) struct Session {
     pub(crate) will: Option<Box<Will>>,
     /// Topic aliases of the client; the alias less one is the index.
     aliases: Vec<Option<Arc<str>>>,
+    /// What the client may still send.
+    pub(crate) allowance: Allowance,
     /// What may outlive the connection.
     pub(crate) kept: Kept,
 }
