@@ -8,9 +8,9 @@
 //!               each taking moves it by amount ÷ rate; beyond the depth nothing is given
 //! ```
 //!
-//! Invariants: in any span of time `t` a bucket gives at most `rate × (t + depth)` and one taking more; a bucket that
-//! nobody takes from is full again after `depth`. A taking larger than the whole bucket passes when the bucket is not
-//! overdrawn and is paid for afterwards, so a large packet is late but never impossible.
+//! Invariants: in any span of time `t` a bucket gives at most `rate × (t + depth)`, takings larger than a bucket aside;
+//! a bucket that nobody takes from is full again after `depth`. A taking larger than the whole bucket passes when the
+//! bucket is full and is paid for afterwards, so a large packet is late but never impossible.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -59,27 +59,33 @@ pub(crate) struct Rate {
 impl Rate {
     /// So much per second, at least 1; the bucket holds `depth`'s worth of it.
     pub(crate) fn per_second(amount: u64, depth: Duration) -> Self {
-        Self {
+        let mut rate = Self {
             amount: amount.max(1),
             per_ns: SECOND_NS,
             depth_ns: Nanos::of(depth).0.max(1),
-        }
+        };
+        // Takings are rounded up one by one, and all that the depth is worth must fit nevertheless.
+        let whole = rate.depth_ns.saturating_mul(rate.amount) / SECOND_NS;
+        rate.depth_ns = rate.depth_ns.max(rate.cost(1).saturating_mul(whole));
+        rate
     }
 
     /// So much per second, at least 1; the bucket holds `burst`, at least 1.
     pub(crate) fn with_burst(amount: u64, burst: u64) -> Self {
         let mut rate = Self::per_second(amount, Duration::ZERO);
-        rate.depth_ns = rate.cost(burst.max(1));
+        rate.depth_ns = rate.cost(1).saturating_mul(burst.max(1));
         rate
     }
 
     /// So much per minute, at least 1; the bucket holds a minute's worth.
     pub(crate) fn per_minute(amount: u64) -> Self {
-        Self {
+        let mut rate = Self {
             amount: amount.max(1),
             per_ns: 60 * SECOND_NS,
             depth_ns: 60 * SECOND_NS,
-        }
+        };
+        rate.depth_ns = rate.depth_ns.max(rate.cost(1).saturating_mul(rate.amount));
+        rate
     }
 
     /// How long an amount takes to flow in, rounded up.
@@ -100,13 +106,14 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Whether something may be taken; the error is how long that takes.
-    pub(crate) const fn ready(self, rate: &Rate, now: Nanos) -> Result<(), Duration> {
+    /// Whether an amount may be taken; the error is how long that takes.
+    pub(crate) fn ready(self, rate: &Rate, now: Nanos, amount: u64) -> Result<(), Duration> {
         let ahead = self.paid_until.saturating_sub(now.0);
-        if ahead < rate.depth_ns {
+        let ahead_max = rate.depth_ns - rate.cost(amount).min(rate.depth_ns);
+        if ahead <= ahead_max {
             Ok(())
         } else {
-            Err(Duration::from_nanos(ahead - rate.depth_ns + 1))
+            Err(Duration::from_nanos(ahead - ahead_max))
         }
     }
 
@@ -118,7 +125,7 @@ impl Bucket {
 
     /// Takes an amount if the bucket is ready; the error is how long that takes.
     pub(crate) fn spend(&mut self, rate: &Rate, now: Nanos, amount: u64) -> Result<(), Duration> {
-        self.ready(rate, now)?;
+        self.ready(rate, now, amount)?;
         self.charge(rate, now, amount);
         Ok(())
     }
@@ -205,25 +212,27 @@ mod tests {
         ) {
             let depth = Duration::from_millis(depth_ms);
             let rate = Rate::per_second(per_s, depth);
-            let (mut bucket, mut model) = (Bucket::default(), Model::new(per_s, depth));
+            let (mut bucket, mut model) = (Bucket::default(), Model::new(per_s, rate.depth()));
             let mut now = 0;
             let mut takings = 0_i128;
             for (pause, amount) in steps {
                 now += pause;
                 model.flow(now);
                 // Rounding up to whole nanoseconds may cost one for each taking since the start.
-                let slack = takings * i128::from(per_s);
+                let slack = (takings + 1) * i128::from(per_s);
+                let wanted = i128::from(amount) * i128::from(SECOND_NS);
+                let enough = wanted.min(model.per_s * model.depth_ns);
                 match bucket.spend(&rate, Nanos(now), amount) {
                     Ok(()) => {
-                        prop_assert!(model.tokens > 0, "gave from an empty bucket");
-                        model.tokens -= i128::from(amount) * i128::from(SECOND_NS);
+                        prop_assert!(model.tokens >= enough, "gave what was not there");
+                        model.tokens -= wanted;
                         takings += 1;
                     }
                     Err(wait) => {
-                        prop_assert!(model.tokens <= slack, "refused from {}", model.tokens);
+                        prop_assert!(model.tokens < enough + slack, "refused from {}", model.tokens);
                         let later = Nanos(now).plus(wait);
-                        prop_assert!(bucket.ready(&rate, later).is_ok());
-                        prop_assert!(bucket.ready(&rate, Nanos(later.0 - 1)).is_err());
+                        prop_assert!(bucket.ready(&rate, later, amount).is_ok());
+                        prop_assert!(bucket.ready(&rate, Nanos(later.0 - 1), amount).is_err());
                     }
                 }
             }

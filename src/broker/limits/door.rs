@@ -98,7 +98,7 @@ impl<T> Door<T> {
         let Some(oldest) = self.room.oldest() else {
             return Turn::Empty;
         };
-        if let Err(wait) = self.bucket.ready(&self.connects, now) {
+        if let Err(wait) = self.bucket.ready(&self.connects, now, 1) {
             let late = oldest.plus(self.wait_max).since(now);
             return Turn::In(wait.min(late));
         }
