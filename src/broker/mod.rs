@@ -27,6 +27,15 @@ mod farewell;
 mod stage;
 mod scratch;
 mod session;
+mod subscribing;
+mod ordinary;
+mod exchange;
+mod mailbox;
+mod message;
+mod records;
+mod restore;
+mod topics;
+mod access;
 mod wire;
 mod line;
 mod lines;
@@ -38,11 +47,11 @@ mod hub;
 mod handle;
 mod metrics;
 
+pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use listener::BindError;
 pub use metrics::METRICS;
-pub use registry::Delivery;
 
 use std::{
     io,
@@ -53,6 +62,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    archive::Memory,
     auth::Authentication,
     hub::{Core, Hub},
 };
@@ -102,7 +112,8 @@ impl Bound {
         self.listeners.iter().map(StdListener::local_addr).collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection.
+    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
     /// A listener cannot be handed to the runtime.
@@ -110,9 +121,13 @@ impl Bound {
         self,
         inlet: Arc<I>,
         clock: Arc<dyn Clock>,
+        memory: Memory,
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
-        let core = Arc::new(Core::new(self.config, self.authentication, clock));
+        let Memory { archive, records } = memory;
+        let core = Core::new(self.config, self.authentication, clock, archive);
+        let core = Arc::new(core);
+        restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
