@@ -4,7 +4,8 @@
 //! Messages here are a body of 200 bytes and a queue entry, appended by publishers that wait until they are durable, as
 //! a broker does that acknowledges `QoS` 1. What becomes of a message decides its price: it stays, it is acknowledged by
 //! its subscriber some time after the commit, or at once. Each round has a store of its own, and the last ones have the
-//! spool's writer beside them.
+//! spool's writer beside them. Rates follow what else the machine does; messages a commit, bytes and processor time do so
+//! less. Bytes and processor time are the whole process's: beside the spool they say little.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +16,7 @@
 
 use std::{
     fs,
+    ops::Sub,
     path::Path,
     sync::{
         Arc,
@@ -30,6 +32,7 @@ use sensegate::{
     config::Config,
     domain::{Clock as _, Lane, Settle, SystemClock},
     spool::{Readings, Spool, SpoolInlet},
+    telemetry::Exporter,
     vault::Vault,
 };
 
@@ -59,45 +62,109 @@ enum Company {
 }
 
 fn main() {
+    let exporter = Exporter::install().unwrap();
     println!(
-        "| company | publishers | messages | messages/s | log bytes a message | readings/s beside |"
+        "| company | publishers | messages | messages/s | a commit | bytes written a message | CPU µs a message | vault commits/s \
+         | spool commits/s | readings/s |"
     );
-    println!("|---|---:|---|---:|---:|---:|");
+    println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    let row = |company, publishers, fate| {
+        let dir = std::env::var("VAULT_BENCH_DIR")
+            .map_or_else(|_| tempfile::tempdir(), tempfile::tempdir_in)
+            .unwrap();
+        let before = Meters::read(&exporter);
+        let pace = measure(dir.path(), publishers, fate, company);
+        let spent = Meters::read(&exporter) - before;
+        println!(
+            "| {company:?} | {publishers} | {fate:?} | {} |",
+            spent.shown(&pace)
+        );
+    };
     for company in [Company::Alone, Company::BesideTheSpool] {
         for publishers in [1, 20, 200] {
             for fate in [Fate::Kept, Fate::AckedLater, Fate::AckedAtOnce] {
-                let dir = std::env::var("VAULT_BENCH_DIR")
-                    .map_or_else(|_| tempfile::tempdir(), tempfile::tempdir_in)
-                    .unwrap();
-                let Pace {
-                    messages,
-                    log_bytes,
-                    readings,
-                } = measure(dir.path(), publishers, fate, company);
-                println!(
-                    "| {company:?} | {publishers} | {fate:?} | {messages:.0} | {log_bytes:.1} | {readings:.0} |"
-                );
+                row(company, publishers, fate);
             }
         }
     }
-    let dir = tempfile::tempdir().unwrap();
-    let pace = measure(dir.path(), 0, Fate::Kept, Company::BesideTheSpool);
-    println!("| the spool alone | 0 | | | | {:.0} |", pace.readings);
+    // The spool alone.
+    row(Company::BesideTheSpool, 0, Fate::Kept);
 }
 
 struct Pace {
-    messages: f64,
-    /// Bytes of the write-ahead log, without what the spool writes; not a number beside it.
-    log_bytes: f64,
-    readings: f64,
+    seconds: f64,
+    messages: u64,
+    readings: u64,
+}
+
+/// What the process has done so far.
+#[derive(Debug, Clone, Copy)]
+struct Meters {
+    bytes: f64,
+    cpu_seconds: f64,
+    vault_commits: f64,
+    spool_commits: f64,
+}
+
+impl Meters {
+    fn read(exporter: &Exporter) -> Self {
+        let written = fs::read_to_string("/proc/self/io").unwrap();
+        let bytes = written
+            .lines()
+            .find_map(|line| line.strip_prefix("wchar: "));
+        let times = fs::read_to_string("/proc/self/stat").unwrap();
+        let (_, times) = times.rsplit_once(')').unwrap();
+        // utime and stime, in ticks of 10 ms, are the 14th and 15th field; two stand before the bracket.
+        let ticks = times.split_whitespace().skip(11).take(2);
+        let ticks: f64 = ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+        let rendered = exporter.render();
+        let metric = |name: &str| {
+            let mut samples = rendered.lines().filter_map(|line| line.strip_prefix(name));
+            samples
+                .next()
+                .map_or(0.0, |value| value.trim().parse().unwrap())
+        };
+        Self {
+            bytes: bytes.unwrap().parse().unwrap(),
+            cpu_seconds: ticks / 100.0,
+            vault_commits: metric("sensegate_vault_commit_seconds_count "),
+            spool_commits: metric("sensegate_spool_commit_seconds_count "),
+        }
+    }
+
+    fn shown(&self, pace: &Pace) -> String {
+        let messages = pace.messages as f64;
+        let each = |sum: f64| sum / messages.max(1.0);
+        format!(
+            "{:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0}",
+            messages / pace.seconds,
+            messages / self.vault_commits.max(1.0),
+            each(self.bytes),
+            each(self.cpu_seconds * 1e6),
+            self.vault_commits / pace.seconds,
+            self.spool_commits / pace.seconds,
+            pace.readings as f64 / pace.seconds,
+        )
+    }
+}
+
+impl Sub for Meters {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            bytes: self.bytes - before.bytes,
+            cpu_seconds: self.cpu_seconds - before.cpu_seconds,
+            vault_commits: self.vault_commits - before.vault_commits,
+            spool_commits: self.spool_commits - before.spool_commits,
+        }
+    }
 }
 
 fn measure(dir: &Path, publishers: u64, fate: Fate, company: Company) -> Pace {
-    // A log that is not cut during a round says how much was written.
     let changes = [
         ("spool.data_dir", dir.to_str().unwrap()),
         ("spool.lanes.telemetry.bytes_max", "8GiB"),
-        ("spool.wal_bytes_max", "4GiB"),
     ];
     let config = Config::with(&changes).unwrap();
     let store = Spool::open_store(&config.spool, SystemClock.now()).unwrap();
@@ -126,17 +193,13 @@ fn measure(dir: &Path, publishers: u64, fate: Fate, company: Company) -> Pace {
     if let Some(beside) = beside {
         beside.join().unwrap();
     }
-    let took = begun.elapsed().as_secs_f64();
+    let seconds = begun.elapsed().as_secs_f64();
     vault_writer.close().unwrap();
-    let log_bytes = match company {
-        Company::Alone => log_bytes(dir) as f64 / messages.max(1) as f64,
-        Company::BesideTheSpool => f64::NAN,
-    };
     spool_writer.close().unwrap();
     Pace {
-        messages: messages as f64 / took,
-        log_bytes,
-        readings: readings.load(Ordering::Relaxed) as f64 / took,
+        seconds,
+        messages,
+        readings: readings.load(Ordering::Relaxed),
     }
 }
 
@@ -215,13 +278,4 @@ fn report(inlet: &SpoolInlet<Slip>, over: &AtomicBool, readings: &AtomicU64) {
             readings.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-fn log_bytes(dir: &Path) -> u64 {
-    fs::read_dir(dir.join("store"))
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().extension().is_some_and(|e| e == "log"))
-        .map(|entry| entry.metadata().unwrap().len())
-        .sum()
 }
