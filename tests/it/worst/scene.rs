@@ -227,13 +227,13 @@ impl Clean {
                 match asked.recv_timeout(PACE) {
                     Ok(Turn::Now(done)) => {
                         client.report();
-                        drop(done.send(()));
+                        done.send(()).unwrap();
                     }
                     Ok(Turn::Next(done)) => waiting = Some(done),
                     Err(mpsc::RecvTimeoutError::Timeout) => {
                         client.report();
                         if let Some(done) = waiting.take() {
-                            drop(done.send(()));
+                            done.send(()).unwrap();
                         }
                     }
                     Err(mpsc::RecvTimeoutError::Disconnected) => return client.leave(),
