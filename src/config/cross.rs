@@ -43,10 +43,30 @@ const RELATIONS: &[AtMost] = &[
         },
     },
     AtMost {
+        small: "mqtt.packet_bytes_max",
+        large: "sessions.group_bytes_max",
+        why: "a message must fit in a group",
+        holds: |c| {
+            usize::try_from(c.mqtt.packet_bytes_max).is_ok_and(|n| n <= c.sessions.group_bytes_max)
+        },
+    },
+    AtMost {
         small: "mqtt.connections_per_address_max",
         large: "mqtt.connections_max",
         why: "one address cannot have more than all",
         holds: |c| c.mqtt.connections_per_address_max <= c.mqtt.connections_max,
+    },
+    AtMost {
+        small: "mqtt.queue_bytes_max",
+        large: "mqtt.queues_bytes_max",
+        why: "one queue cannot hold more than all",
+        holds: |c| c.mqtt.limits.queues.bytes_max <= c.mqtt.limits.queues.total_bytes_max,
+    },
+    AtMost {
+        small: "mqtt.retained_payload_bytes_max",
+        large: "mqtt.retained_bytes_max",
+        why: "one retained message must fit among all",
+        holds: |c| c.mqtt.limits.retained.payload_bytes_max <= c.mqtt.limits.retained.bytes_max,
     },
     AtMost {
         small: "spool.group.bytes_max",

@@ -5,6 +5,7 @@
 //! flags over `SENSEGATE_*` over TOML over defaults; a list replaces the list of a lower source.
 
 mod stages;
+mod limits;
 mod setting;
 mod table;
 mod quantity;
@@ -16,6 +17,10 @@ mod problem;
 mod print;
 pub mod key;
 
+pub use limits::{
+    ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
+    SessionLimits, SizeLimits,
+};
 pub use print::example_toml;
 #[expect(
     clippy::module_name_repetitions,
@@ -30,8 +35,8 @@ pub use sources::{Merged, Sources};
 )]
 pub use stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig,
-    WhenFull,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SessionsConfig, SpoolConfig,
+    UplinkConfig, WhenFull,
 };
 pub use table::{setting, settings};
 

@@ -79,6 +79,7 @@ fn config() -> MqttConfig {
         subscriptions_max: 4,
         session_expiry_max: Duration::from_secs(3600),
         sessions_away_max: 100,
+        limits: crate::config::Config::with(&[]).unwrap().mqtt.limits,
     }
 }
 
@@ -112,6 +113,7 @@ impl Rig {
             .serve(
                 Arc::clone(&inlet),
                 Arc::clone(&clock) as Arc<dyn Clock>,
+                archive::forgetful(),
                 &mut tasks,
             )
             .unwrap();
