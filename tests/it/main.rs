@@ -10,3 +10,4 @@ mod platform;
 mod stop;
 mod support;
 mod vault;
+mod worst;
