@@ -29,6 +29,8 @@ pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
+    /// Every MQTT address, in the order of the flags; the first is [`Self::mqtt`].
+    pub(crate) listeners: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
 }
 
@@ -76,11 +78,12 @@ impl Node {
                 return Err(status);
             }
             if received(&notify, "READY=1") {
-                let (mqtt, admin) = addresses(&bound);
+                let (listeners, admin) = addresses(&bound);
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt,
+                    mqtt: listeners[0],
+                    listeners,
                     admin,
                 });
             }
@@ -187,10 +190,14 @@ fn received(notify: &UnixDatagram, wanted: &str) -> bool {
         .any(|line| line == wanted)
 }
 
-fn addresses(bound: &Path) -> (SocketAddr, SocketAddr) {
+fn addresses(bound: &Path) -> (Vec<SocketAddr>, SocketAddr) {
     let bound: Value = serde_json::from_slice(&fs::read(bound).unwrap()).unwrap();
     let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
-    (address(&bound["mqtt"][0]), address(&bound["admin"]))
+    let listeners = bound["mqtt"].as_array().unwrap();
+    (
+        listeners.iter().map(address).collect(),
+        address(&bound["admin"]),
+    )
 }
 
 /// One HTTP/1.0 GET by hand: the admin pages need no client library.
