@@ -8,6 +8,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use super::principal::Principal;
 use crate::{
     config::{AuthConfig, AuthMethod},
     domain::Identity,
@@ -47,15 +48,6 @@ pub fn token(key: &[u8], identity: &Identity) -> String {
 pub(crate) struct Credentials<'a> {
     pub(crate) username: Option<&'a str>,
     pub(crate) password: Option<&'a [u8]>,
-}
-
-/// Who a client turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Principal {
-    /// A device.
-    Device(Identity),
-    /// Anybody: its publishes say who it is.
-    Anonymous,
 }
 
 /// Why a client is turned away.

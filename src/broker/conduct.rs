@@ -160,7 +160,7 @@ impl<I: Inlet> Connection<I> {
             Ok(agreement) => agreement,
             Err(reason) => return self.turn_away(version, reason, scratch),
         };
-        let key = Key::new(session.identity.as_ref(), &session.client_id);
+        let key = Key::new(&session.principal, &session.client_id);
         let now = core.pulse.now();
         let joined = core.registry.join(&key, &self.line, clean, now);
         self.session = Some(session);
@@ -289,11 +289,15 @@ fn handle_publish<I: Inlet>(
         }
         Admission::Wait => return Ok(Handled::Later(Box::new(Hold::Acknowledgements))),
     }
+    let topic = topic.as_str();
+    if !hub.core.rights.may_publish(&session.principal, topic) {
+        return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
+    }
     let inbox = &mut session.kept.inbox;
     let receipt = (publish.qos != QoS::AtMostOnce).then(|| Receipt::new(line, inbox.next_turn()));
     let inbound = Inbound {
-        identity: session.identity.as_ref(),
-        topic: topic.as_str(),
+        identity: session.principal.identity(),
+        topic,
         payload: publish.payload,
         payload_format_utf8: publish.payload_utf8,
         user_properties: &publish.user_properties,
@@ -314,21 +318,36 @@ fn handle_publish<I: Inlet>(
             withdraw(receipt);
             Duration::ZERO
         }
+        Offer::Ordinary(receipt) => {
+            withdraw(receipt);
+            return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
+        }
         Offer::Refused(receipt, refusal) => {
             withdraw(receipt);
-            if publish.qos == QoS::AtMostOnce {
-                hub.core.metrics.dropped(refusal.name());
-                return Ok(Handled::Done);
-            }
-            // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
-            if version == Version::V5 || refusal != Refusal::QuotaExceeded {
-                inbox.refused(publish.qos, publish.id, refusal, version);
-                return Ok(Handled::Done);
-            }
-            REFUSED_PAUSE
+            return Ok(refuse(hub, session, &publish, refusal));
         }
     };
     Ok(Handled::Later(Box::new(wait_for_room(hub, pause))))
+}
+
+fn refuse<I: Inlet>(
+    hub: &Hub<I>,
+    session: &mut Session,
+    publish: &Publish<'_>,
+    refusal: Refusal,
+) -> Handled {
+    let version = session.terms.version;
+    if publish.qos == QoS::AtMostOnce {
+        hub.core.metrics.dropped(refusal.name());
+        return Handled::Done;
+    }
+    // MQTT 3.1.1 cannot say that it should come again later: so it comes again from here.
+    if version == Version::V3 && refusal == Refusal::QuotaExceeded {
+        return Handled::Later(Box::new(wait_for_room(hub, REFUSED_PAUSE)));
+    }
+    let inbox = &mut session.kept.inbox;
+    inbox.refused(publish.qos, publish.id, refusal, version);
+    Handled::Done
 }
 
 fn wait_for_room<I: Inlet>(hub: &Hub<I>, pause: Duration) -> Hold {

@@ -35,7 +35,7 @@ impl<I: Inlet> Connection<I> {
         tracing::debug!(
             reason = ?violation.reason,
             what = violation.what,
-            identity = self.session.as_ref().and_then(|s| s.identity.as_ref()).map(tracing::field::display),
+            principal = self.session.as_ref().map(|s| tracing::field::display(&s.principal)),
             "client broke the protocol"
         );
         self.release(scratch);
@@ -83,7 +83,7 @@ impl<I: Inlet> Connection<I> {
     fn leave(&self, mut session: Session, claim: Claim) {
         let core = self.core();
         let now = core.pulse.now();
-        let key = Key::new(session.identity.as_ref(), &session.client_id);
+        let key = Key::new(&session.principal, &session.client_id);
         let expires = now.plus(Ticks::from_seconds(session.expiry_s));
         let will = session.will.take().filter(|_| claim == Claim::Settled);
         let waits = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;

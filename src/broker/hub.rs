@@ -20,6 +20,7 @@ use super::{
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
+    rights::Rights,
     session::Will,
 };
 use crate::{config::MqttConfig, domain::Clock};
@@ -32,6 +33,7 @@ const WILLS_MAX: usize = 4096;
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
     pub(crate) authentication: Authentication,
+    pub(crate) rights: Rights,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) gate: Gate,
@@ -70,6 +72,7 @@ impl Core {
             wills: Mutex::default(),
             config,
             authentication,
+            rights: Rights::default(),
             clock,
         }
     }
@@ -117,7 +120,7 @@ impl<I: Inlet> Hub<I> {
         };
         match self.inlet.offer(inbound, None) {
             Offer::Owed => self.core.metrics.will("published"),
-            Offer::Refused(..) => self.core.metrics.will("refused"),
+            Offer::Refused(..) | Offer::Ordinary(_) => self.core.metrics.will("refused"),
             Offer::Busy(_) => return Err(will),
         }
         Ok(())

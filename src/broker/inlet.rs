@@ -40,6 +40,9 @@ pub struct Inbound<'a> {
 pub enum Offer {
     /// It was taken; the receipt, if one was given, is settled later.
     Owed,
+    /// It is no publish for this inlet; the receipt is given back, and the broker hands the publish to whoever has
+    /// subscribed to its topic.
+    Ordinary(Option<Receipt>),
     /// It is answered now; the receipt is given back.
     Refused(Option<Receipt>, Refusal),
     /// There is no room; the broker keeps the publish, reads no more from that socket and offers it again after

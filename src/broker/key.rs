@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use super::principal::Principal;
 use crate::domain::Identity;
 
-/// Whose session it is: a device may have several clients, an anonymous client stands for itself.
+/// Whose session it is: a device or an application may have several clients, an anonymous client stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     /// A device's.
     Device(Identity),
+    /// An application's.
+    Application(Arc<str>),
     /// An anonymous client's.
     Client(Arc<str>),
 }
@@ -21,11 +24,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(identity: Option<&Identity>, client_id: &Arc<str>) -> Self {
-        let subject = identity.map_or_else(
-            || Subject::Client(Arc::clone(client_id)),
-            |identity| Subject::Device(identity.clone()),
-        );
+    pub(crate) fn new(principal: &Principal, client_id: &Arc<str>) -> Self {
+        let subject = match principal {
+            Principal::Device(identity) => Subject::Device(identity.clone()),
+            Principal::Application(name) => Subject::Application(Arc::clone(name)),
+            Principal::Anonymous => Subject::Client(Arc::clone(client_id)),
+        };
         Self {
             subject,
             client_id: Arc::clone(client_id),

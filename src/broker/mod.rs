@@ -13,7 +13,10 @@
 //! [`Handle::disconnect_all`] sends what is owed and says good-bye.
 
 mod inlet;
+pub mod principal;
 pub mod auth;
+pub mod archive;
+mod rights;
 mod listener;
 mod gate;
 mod connection;

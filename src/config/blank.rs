@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::limits::LimitsConfig;
 use super::stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
     LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
@@ -67,6 +68,7 @@ const fn mqtt() -> MqttConfig {
         subscriptions_max: 0,
         session_expiry_max: Duration::ZERO,
         sessions_away_max: 0,
+        limits: LimitsConfig::blank(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! flags over `SENSEGATE_*` over TOML over defaults; a list replaces the list of a lower source.
 
 mod stages;
+mod limits;
 mod setting;
 mod table;
 mod quantity;
@@ -16,6 +17,10 @@ mod problem;
 mod print;
 pub mod key;
 
+pub use limits::{
+    ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
+    SessionLimits, SizeLimits,
+};
 pub use print::example_toml;
 #[expect(
     clippy::module_name_repetitions,

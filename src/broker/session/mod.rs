@@ -27,6 +27,7 @@ use rmqtt_codec::v5::{Disconnect, DisconnectReasonCode};
 
 use super::{
     line::Message,
+    principal::Principal,
     wire::{Ack, Answers, Publish, TooLarge, Version, Violation},
 };
 use crate::domain::Identity;
@@ -84,8 +85,8 @@ pub(crate) struct Will {
 /// A session with a connection.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// The device; `None` for an anonymous client.
-    pub(crate) identity: Option<Identity>,
+    /// Who the client is.
+    pub(crate) principal: Principal,
     /// The client identifier, given or assigned.
     pub(crate) client_id: Arc<str>,
     /// What was agreed in CONNECT and CONNACK.

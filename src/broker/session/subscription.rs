@@ -86,7 +86,7 @@ impl Session {
         match wildcards(filter) {
             Wildcards::Invalid => FILTER_INVALID,
             Wildcards::Some => WILDCARDS_NOT_SUPPORTED,
-            Wildcards::None if is_own(self.identity.as_ref(), filter) => {
+            Wildcards::None if is_own(self.principal.identity(), filter) => {
                 self.kept.down = Some(Grant { qos: options.qos });
                 options.qos.value()
             }
@@ -98,7 +98,7 @@ impl Session {
     pub(crate) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Vec<u8> {
         let mut codes = Vec::with_capacity(unsubscribe.topic_filters.len());
         for filter in &unsubscribe.topic_filters {
-            let own = is_own(self.identity.as_ref(), filter);
+            let own = is_own(self.principal.identity(), filter);
             codes.push(match self.kept.down {
                 Some(_) if own => {
                     self.kept.down = None;

@@ -79,6 +79,7 @@ fn config() -> MqttConfig {
         subscriptions_max: 4,
         session_expiry_max: Duration::from_secs(3600),
         sessions_away_max: 100,
+        limits: crate::config::Config::with(&[]).unwrap().mqtt.limits,
     }
 }
 

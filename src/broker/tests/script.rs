@@ -51,6 +51,10 @@ impl Script {
 
 impl Inlet for Script {
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
+        let readings = publish.topic.ends_with("/up") || publish.topic.ends_with("/pb");
+        if !readings {
+            return Offer::Ordinary(receipt);
+        }
         let mode = *self.mode.lock().unwrap();
         match mode {
             Mode::Busy => {
