@@ -3,9 +3,7 @@
 use super::{
     client::{Broker, texts},
     heard::Heard,
-    wire::{
-        BOTH, Connect, Message, PUBACK, PUBREC, PUBREL, Version, ack, packet, subscribe,
-    },
+    wire::{BOTH, Connect, Message, PUBACK, PUBREC, PUBREL, Version, ack, packet, subscribe},
 };
 
 #[tokio::test(flavor = "multi_thread")]

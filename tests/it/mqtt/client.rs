@@ -292,7 +292,11 @@ impl Client {
 
     async fn end_of_messages(&mut self) -> String {
         // Behind a dollar sign no wildcard of a test's own matches it.
-        let topic = format!("$end/{}/{}", self.stream.local_addr().unwrap(), self.last_id);
+        let topic = format!(
+            "$end/{}/{}",
+            self.stream.local_addr().unwrap(),
+            self.last_id
+        );
         assert!(self.subscribe(&topic, 1).await < 3);
         topic
     }

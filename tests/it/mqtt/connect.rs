@@ -7,9 +7,9 @@ use super::{
     heard::Heard,
     wire::{
         ALIAS_MAX, ASSIGNED_ID, AUTH_METHOD, BOTH, Connect, IDS_AVAILABLE, MAXIMUM_QOS, Message,
-        PACKET_MAX, PINGREQ, RECEIVE_MAX, REQUEST_RESPONSE, RESPONSE_INFORMATION,
-        RETAIN_AVAILABLE, SERVER_KEEP_ALIVE, SHARED_AVAILABLE, Value, Version,
-        WILDCARDS_AVAILABLE, packet, property, string, subscribe, text,
+        PACKET_MAX, PINGREQ, RECEIVE_MAX, REQUEST_RESPONSE, RESPONSE_INFORMATION, RETAIN_AVAILABLE,
+        SERVER_KEEP_ALIVE, SHARED_AVAILABLE, Value, Version, WILDCARDS_AVAILABLE, packet, property,
+        string, subscribe, text,
     },
 };
 
@@ -25,7 +25,10 @@ async fn connack_says_what_is_offered() {
         SHARED_AVAILABLE,
     ] {
         let value = property(&connack.props, available);
-        assert!(matches!(value, None | Some(Value::Byte(1))), "{available:#x}");
+        assert!(
+            matches!(value, None | Some(Value::Byte(1))),
+            "{available:#x}"
+        );
     }
     // Absent means 2, and no other value may stand there.
     assert_eq!(property(&connack.props, MAXIMUM_QOS), None);
@@ -179,7 +182,9 @@ async fn another_protocol_name_is_closed_and_another_level_is_told_so() {
         let mut client = broker.dial(version).await;
         client.send(&connect_named(b"MQTT", level)).await;
         match client.hear().await {
-            Some(Heard::Connack(connack)) => assert_eq!((connack.code, connack.present), (code, false)),
+            Some(Heard::Connack(connack)) => {
+                assert_eq!((connack.code, connack.present), (code, false))
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(client.end().await, None);
@@ -242,7 +247,8 @@ async fn a_silent_client_is_closed_after_one_and_a_half_times_its_keep_alive_and
     let mut witness = broker.client(Version::V5, "witness").await;
     witness.subscribe("gone/+", 1).await;
     for version in BOTH {
-        let mut connect = Connect::new(version, "silent").will(Message::new("gone/silent", "will").qos(1));
+        let mut connect =
+            Connect::new(version, "silent").will(Message::new("gone/silent", "will").qos(1));
         connect.keep_alive_s = 1;
         let since = Instant::now();
         let mut client = broker.open(&connect).await;

@@ -179,7 +179,9 @@ async fn a_publish_received_before_a_kill_is_delivered_once_after_it() {
         assert!(connack.present, "the session of the publisher");
         begin(&mut client, message().again()).await;
         assert_eq!(client.release(11).await, 0);
-        let (mut subscriber, connack) = broker.connect(&Connect::lasting(version, "subscriber")).await;
+        let (mut subscriber, connack) = broker
+            .connect(&Connect::lasting(version, "subscriber"))
+            .await;
         assert!(connack.present, "the session of the subscriber");
         assert_eq!(texts(&subscriber.all().await), ["m"]);
     }
@@ -195,7 +197,9 @@ async fn a_release_is_answered_after_a_kill() {
     tokio::task::block_in_place(|| broker.kill_and_restart());
     let mut client = broker.open(&lasting).await;
     assert_eq!(client.release(11).await, 0);
-    let mut subscriber = broker.open(&Connect::lasting(Version::V5, "subscriber")).await;
+    let mut subscriber = broker
+        .open(&Connect::lasting(Version::V5, "subscriber"))
+        .await;
     assert_eq!(texts(&subscriber.all().await), ["m"]);
 }
 

@@ -12,21 +12,43 @@ const NO_LOCAL: u8 = 0x04;
 async fn wildcards_match_whole_levels() {
     let broker = Broker::start();
     let topics = [
-        "sport", "sport/", "/sport", "/", "sport/tennis", "sport/tennis/p1", "sport//p1", "Sport/tennis",
+        "sport",
+        "sport/",
+        "/sport",
+        "/",
+        "sport/tennis",
+        "sport/tennis/p1",
+        "sport//p1",
+        "Sport/tennis",
     ];
     let cases: [(&str, &[&str]); 14] = [
         ("#", &topics),
         ("sport", &["sport"]),
-        ("sport/#", &["sport", "sport/", "sport/tennis", "sport/tennis/p1", "sport//p1"]),
+        (
+            "sport/#",
+            &[
+                "sport",
+                "sport/",
+                "sport/tennis",
+                "sport/tennis/p1",
+                "sport//p1",
+            ],
+        ),
         ("sport/+", &["sport/", "sport/tennis"]),
         ("sport/+/p1", &["sport/tennis/p1", "sport//p1"]),
         ("sport/tennis/#", &["sport/tennis", "sport/tennis/p1"]),
         ("+", &["sport"]),
-        ("+/+", &["sport/", "/sport", "/", "sport/tennis", "Sport/tennis"]),
+        (
+            "+/+",
+            &["sport/", "/sport", "/", "sport/tennis", "Sport/tennis"],
+        ),
         ("/+", &["/sport", "/"]),
         ("/#", &["/sport", "/"]),
         ("+/tennis", &["sport/tennis", "Sport/tennis"]),
-        ("+/tennis/#", &["sport/tennis", "sport/tennis/p1", "Sport/tennis"]),
+        (
+            "+/tennis/#",
+            &["sport/tennis", "sport/tennis/p1", "Sport/tennis"],
+        ),
         ("sport//+", &["sport//p1"]),
         ("+/+/+", &["sport/tennis/p1", "sport//p1"]),
     ];
@@ -81,8 +103,19 @@ async fn a_dollar_topic_is_heard_by_its_name_and_not_through_a_leading_wildcard(
 async fn topics_are_compared_byte_for_byte() {
     let broker = Broker::start();
     let different = [
-        "caf\u{e9}", "cafe\u{301}", "caf\u{e9} ", " caf\u{e9}", "CAF\u{c9}", "\u{feff}caf\u{e9}", "a/b", "a//b", "a/b/",
-        "a /b", "./a/b", "市/物联", "市/物聯",
+        "caf\u{e9}",
+        "cafe\u{301}",
+        "caf\u{e9} ",
+        " caf\u{e9}",
+        "CAF\u{c9}",
+        "\u{feff}caf\u{e9}",
+        "a/b",
+        "a//b",
+        "a/b/",
+        "a /b",
+        "./a/b",
+        "市/物联",
+        "市/物聯",
     ];
     for version in BOTH {
         let mut client = broker.client(version, "c").await;
@@ -104,7 +137,15 @@ async fn an_invalid_filter_is_refused_and_the_others_of_its_packet_are_taken() {
     let broker = Broker::start();
     for version in BOTH {
         let mut client = broker.client(version, "c").await;
-        let filters = [("a", 0), ("a#", 0), ("a/#/b", 1), ("a+", 1), ("+a/b", 2), ("##", 0), ("b/#", 2)];
+        let filters = [
+            ("a", 0),
+            ("a#", 0),
+            ("a/#/b", 1),
+            ("a+", 1),
+            ("+a/b", 2),
+            ("##", 0),
+            ("b/#", 2),
+        ];
         let codes = client.subscribe_all(&filters, &Vec::new()).await.codes;
         let bad = match version {
             Version::V3 => 0x80,
@@ -199,7 +240,7 @@ async fn unsubscribe_stops_messages_and_answers_for_each_filter() {
         }
         let codes = client.unsubscribe(&["never", "a/b", "A/#", "a/#"]).await;
         match version {
-            Version::V3 => assert_eq!(codes, []),
+            Version::V3 => assert!(codes.is_empty()),
             Version::V5 => assert_eq!(codes, [0x11, 0, 0x11, 0]),
         }
         client.say("a/b", "through the plus", 1).await;

@@ -59,9 +59,7 @@ async fn a_pubrec_that_refuses_makes_room_and_one_that_accepts_does_not() {
         client.say("a", payload, 2).await;
     }
     let first = client.arriving().await;
-    client
-        .send(&super::wire::ack(PUBREC, first.id, 0x80))
-        .await;
+    client.send(&super::wire::ack(PUBREC, first.id, 0x80)).await;
     let second = client.arriving().await;
     assert_eq!(second.text(), "2");
     client.received(second.id).await;
@@ -139,7 +137,9 @@ async fn the_aliases_of_a_client_are_resolved_replaced_and_end_with_the_connecti
     let mut client = broker.open(&lasting).await;
     client.subscribe("a/+", 1).await;
     let alias = |topic, payload, alias| {
-        Message::new(topic, payload).qos(1).with(TOPIC_ALIAS, Value::Short(alias))
+        Message::new(topic, payload)
+            .qos(1)
+            .with(TOPIC_ALIAS, Value::Short(alias))
     };
     for message in [
         alias("a/1", "1", 1),
@@ -162,11 +162,18 @@ async fn the_aliases_of_a_client_are_resolved_replaced_and_end_with_the_connecti
         ("a/3", "3"),
         ("a/3", "3 again"),
     ];
-    assert_eq!(heard, expected.map(|(topic, text)| (topic.to_owned(), text.to_owned())));
+    assert_eq!(
+        heard,
+        expected.map(|(topic, text)| (topic.to_owned(), text.to_owned()))
+    );
     client.leave().await;
     let mut client = broker.open(&lasting).await;
     client
-        .send(&alias("", "of the old connection", 1).id(1).bytes(Version::V5))
+        .send(
+            &alias("", "of the old connection", 1)
+                .id(1)
+                .bytes(Version::V5),
+        )
         .await;
     client.ends_with(0x82).await;
 }

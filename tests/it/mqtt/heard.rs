@@ -59,7 +59,10 @@ pub(crate) fn take(version: Version, buffer: &mut Vec<u8>) -> Option<(Heard, usi
 }
 
 fn read(version: Version, first: u8, body: &[u8]) -> Heard {
-    let mut reader = Reader { version, rest: body };
+    let mut reader = Reader {
+        version,
+        rest: body,
+    };
     let heard = match first {
         0x20 => {
             let flags = reader.byte();
@@ -146,7 +149,10 @@ fn check(version: Version, heard: &Heard) {
         _ => REASON_PROPS,
     };
     for (at, (id, _)) in props.iter().enumerate() {
-        assert!(allowed.contains(id), "a property of another packet: {heard:02x?}");
+        assert!(
+            allowed.contains(id),
+            "a property of another packet: {heard:02x?}"
+        );
         let twice = props[..at].iter().any(|(other, _)| other == id);
         let often = [USER, SUBSCRIPTION_ID].contains(id);
         assert!(often || !twice, "a property stands twice: {heard:02x?}");
@@ -279,26 +285,26 @@ impl Reader<'_> {
 #[test]
 fn what_a_broker_may_not_say_is_noticed() {
     let bad: [(Version, &[u8]); 20] = [
-        (Version::V3, &[0x20, 2, 2, 0]),             // a reserved flag of CONNACK
-        (Version::V3, &[0x20, 2, 0, 6]),             // a code that does not exist
-        (Version::V5, &[0x20, 3, 0, 1, 0]),          // a code of the other version
-        (Version::V5, &[0x20, 2, 0, 0]),             // no property length
+        (Version::V3, &[0x20, 2, 2, 0]),    // a reserved flag of CONNACK
+        (Version::V3, &[0x20, 2, 0, 6]),    // a code that does not exist
+        (Version::V5, &[0x20, 3, 0, 1, 0]), // a code of the other version
+        (Version::V5, &[0x20, 2, 0, 0]),    // no property length
         (Version::V5, &[0x20, 5, 0, 0, 2, 0x01, 1]), // a property of PUBLISH
-        (Version::V3, &[0x21, 2, 0, 0]),             // a reserved flag of the header
-        (Version::V3, &[0x20, 0x82, 0, 0, 0]),       // a length that is not the shortest
+        (Version::V3, &[0x21, 2, 0, 0]),    // a reserved flag of the header
+        (Version::V3, &[0x20, 0x82, 0, 0, 0]), // a length that is not the shortest
         (Version::V3, &[0x36, 5, 0, 1, b'a', 0, 1]), // QoS 3
         (Version::V3, &[0x32, 5, 0, 1, b'a', 0, 0]), // identifier 0
-        (Version::V3, &[0x38, 3, 0, 1, b'a']),       // DUP at QoS 0
-        (Version::V3, &[0x30, 3, 0, 1, b'#']),       // a wildcard
+        (Version::V3, &[0x38, 3, 0, 1, b'a']), // DUP at QoS 0
+        (Version::V3, &[0x30, 3, 0, 1, b'#']), // a wildcard
         (Version::V5, &[0x30, 8, 0, 1, b'a', 4, 0x01, 1, 0x01, 1]), // a property twice
-        (Version::V5, &[0x40, 3, 0, 1, 0x92]),       // a code of PUBCOMP
-        (Version::V5, &[0x62, 3, 0, 1, 0x91]),       // a code of PUBREC
-        (Version::V3, &[0x60, 2, 0, 1]),             // PUBREL without its flag
-        (Version::V3, &[0x90, 3, 0, 1, 0x87]),       // a code of MQTT 5
-        (Version::V5, &[0xb0, 4, 0, 1, 0, 1]),       // a code of SUBACK
-        (Version::V3, &[0xe0, 0]),                   // MQTT 3.1.1 brokers say no good-bye
+        (Version::V5, &[0x40, 3, 0, 1, 0x92]), // a code of PUBCOMP
+        (Version::V5, &[0x62, 3, 0, 1, 0x91]), // a code of PUBREC
+        (Version::V3, &[0x60, 2, 0, 1]),    // PUBREL without its flag
+        (Version::V3, &[0x90, 3, 0, 1, 0x87]), // a code of MQTT 5
+        (Version::V5, &[0xb0, 4, 0, 1, 0, 1]), // a code of SUBACK
+        (Version::V3, &[0xe0, 0]),          // MQTT 3.1.1 brokers say no good-bye
         (Version::V5, &[0xe0, 7, 0x8b, 5, 0x11, 0, 0, 0, 1]), // a session expiry
-        (Version::V5, &[0xe0, 1, 4]),                // a client's code
+        (Version::V5, &[0xe0, 1, 4]),       // a client's code
     ];
     for (version, bytes) in bad {
         let heard = std::panic::catch_unwind(|| take(version, &mut bytes.to_vec()));

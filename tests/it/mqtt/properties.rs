@@ -47,11 +47,17 @@ async fn properties_reach_the_subscriber_unaltered_and_in_their_order() {
     // What was not given does not appear.
     client.say("a", "{}", 1).await;
     let bare = client.message().await.props;
-    assert!(matches!(&*bare, [] | [(PAYLOAD_FORMAT, Value::Byte(0))]), "{bare:?}");
+    assert!(
+        matches!(&*bare, [] | [(PAYLOAD_FORMAT, Value::Byte(0))]),
+        "{bare:?}"
+    );
     let unformatted = Message::new("a", [0xff]).with(PAYLOAD_FORMAT, Value::Byte(0));
     client.publish(unformatted).await;
     let props = client.message().await.props;
-    assert!(matches!(&*props, [] | [(PAYLOAD_FORMAT, Value::Byte(0))]), "{props:?}");
+    assert!(
+        matches!(&*props, [] | [(PAYLOAD_FORMAT, Value::Byte(0))]),
+        "{props:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +136,12 @@ async fn a_message_expires_for_a_client_that_is_away_and_another_says_what_is_le
     for version in BOTH {
         broker.absent(version, "away", "a").await;
         let mut publisher = broker.client(Version::V5, "publisher").await;
-        for (payload, qos, expiry_s) in [("short", 1, 1), ("short", 2, 1), ("long", 1, 30), ("long", 2, 30)] {
+        for (payload, qos, expiry_s) in [
+            ("short", 1, 1),
+            ("short", 2, 1),
+            ("long", 1, 30),
+            ("long", 2, 30),
+        ] {
             let message = Message::new("a", payload)
                 .qos(qos)
                 .with(MESSAGE_EXPIRY, Value::Long(expiry_s));
@@ -165,14 +176,19 @@ async fn a_message_whose_delivery_began_does_not_expire() {
     let lasting = Connect::lasting(Version::V5, "c");
     let mut client = broker.open(&lasting).await;
     client.subscribe("a", 2).await;
-    let message = Message::new("a", "begun").qos(2).with(MESSAGE_EXPIRY, Value::Long(1));
+    let message = Message::new("a", "begun")
+        .qos(2)
+        .with(MESSAGE_EXPIRY, Value::Long(1));
     client.publish(message).await;
     let begun = client.arriving().await;
     client.vanish();
     pass(Duration::from_millis(2200)).await;
     let mut client = broker.open(&lasting).await;
     let again = client.arriving().await;
-    assert_eq!((again.id, again.dup, again.text()), (begun.id, true, begun.text()));
+    assert_eq!(
+        (again.id, again.dup, again.text()),
+        (begun.id, true, begun.text())
+    );
     client.accept(&again).await;
 }
 
@@ -237,12 +253,19 @@ async fn a_client_that_wants_no_problem_information_gets_no_reasons() {
     let codes = client.subscribe_all(&[("a#", 1)], &Vec::new()).await;
     assert_eq!((codes.codes, codes.props), (vec![0x8f], Vec::new()));
     client
-        .send(&Message::new("no one hears it", "m").qos(1).id(5).bytes(Version::V5))
+        .send(
+            &Message::new("no one hears it", "m")
+                .qos(1)
+                .id(5)
+                .bytes(Version::V5),
+        )
         .await;
     assert_eq!(client.acknowledgement().await.props, []);
     client.send(&super::wire::ack(0x62, 99, 0)).await;
     assert_eq!(client.acknowledgement().await.props, []);
-    client.send(&super::wire::unsubscribe(Version::V5, 6, &["none"])).await;
+    client
+        .send(&super::wire::unsubscribe(Version::V5, 6, &["none"]))
+        .await;
     match client.answer().await {
         Heard::Unsuback(codes) => assert_eq!(codes.props, []),
         other => panic!("{other:?}"),
@@ -260,7 +283,9 @@ async fn the_broker_says_why_and_never_how_long_the_session_lives_when_it_discon
         match client.answer().await {
             Heard::Goodbye { code, props } => {
                 assert_eq!(code, expected);
-                let others = props.iter().all(|(id, _)| [REASON_STRING, USER].contains(id));
+                let others = props
+                    .iter()
+                    .all(|(id, _)| [REASON_STRING, USER].contains(id));
                 assert!(others, "{props:?}");
             }
             other => panic!("{other:?}"),

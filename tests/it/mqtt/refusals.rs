@@ -5,7 +5,7 @@ use super::{
     heard::Heard,
     wire::{
         ASSIGNED_ID, BOTH, CONTENT_TYPE, Connect, MESSAGE_EXPIRY, Message, PAYLOAD_FORMAT, Props,
-        RECEIVE_MAX, RESPONSE_TOPIC, SUBSCRIPTION_ID, Value, Version, ack, pair, packet,
+        RECEIVE_MAX, RESPONSE_TOPIC, SUBSCRIPTION_ID, Value, Version, ack, packet, pair,
         properties, string, subscribe, text, unsubscribe,
     },
 };
@@ -144,7 +144,11 @@ async fn texts_with_nul_or_broken_utf_8_end_the_connection() {
     let codes = [MALFORMED, PROTOCOL, TOPIC_NAME, 0x8f];
     for version in BOTH {
         for wrong in NO_TEXTS {
-            let no_props = if version == Version::V5 { &[0][..] } else { &[] };
+            let no_props = if version == Version::V5 {
+                &[0][..]
+            } else {
+                &[]
+            };
             let mut topic = Vec::new();
             string(&mut topic, wrong);
             let publish = packet(0x30, &[&topic, no_props, b"m"].concat());
@@ -235,7 +239,13 @@ async fn a_property_twice_or_of_another_packet_or_beyond_its_values_ends_the_con
         vec![(RECEIVE_MAX, Value::Short(1))],
         vec![(0x7f, Value::Byte(1))],
     ] {
-        refused(&broker, Version::V5, &publish(props), &[MALFORMED, PROTOCOL]).await;
+        refused(
+            &broker,
+            Version::V5,
+            &publish(props),
+            &[MALFORMED, PROTOCOL],
+        )
+        .await;
     }
     for props in [
         vec![(SUBSCRIPTION_ID, Value::Variable(0))],

@@ -128,7 +128,9 @@ async fn what_ended_before_a_kill_does_not_return_after_it() {
             broker.absent(version, name, "q").await;
         }
         broker.client(version, "cleaned").await.leave().await;
-        let mut client = broker.open(&Connect::lasting(version, "unsubscribed")).await;
+        let mut client = broker
+            .open(&Connect::lasting(version, "unsubscribed"))
+            .await;
         client.unsubscribe(&["q"]).await;
         client.leave().await;
         // A session that is not to outlive its connection does not outlive the process.
@@ -137,7 +139,11 @@ async fn what_ended_before_a_kill_does_not_return_after_it() {
         kill_and_restart(&mut broker);
         let mut publisher = broker.client(version, "publisher").await;
         publisher.say("q", "for nobody", 1).await;
-        for (name, found) in [("cleaned", false), ("fleeting", false), ("unsubscribed", true)] {
+        for (name, found) in [
+            ("cleaned", false),
+            ("fleeting", false),
+            ("unsubscribed", true),
+        ] {
             let (mut client, connack) = broker.connect(&Connect::lasting(version, name)).await;
             assert_eq!(connack.present, found, "{name}");
             assert_eq!(client.all().await, []);

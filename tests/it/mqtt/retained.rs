@@ -114,7 +114,9 @@ async fn a_wildcard_finds_every_retained_message_with_its_properties() {
     for qos in 0..3 {
         let message = Message {
             props: props.clone(),
-            ..Message::new(&format!("found/{qos}"), "m").qos(qos).retained()
+            ..Message::new(&format!("found/{qos}"), "m")
+                .qos(qos)
+                .retained()
         };
         assert!(client.publish(message).await < 0x80);
     }
@@ -123,7 +125,10 @@ async fn a_wildcard_finds_every_retained_message_with_its_properties() {
     assert_eq!(found.len(), 3);
     props.sort_by_key(|(id, _)| *id);
     for (message, qos) in found.iter_mut().zip(0..) {
-        assert_eq!((&*message.topic, message.qos), (&*format!("found/{qos}"), qos));
+        assert_eq!(
+            (&*message.topic, message.qos),
+            (&*format!("found/{qos}"), qos)
+        );
         message.props.sort_by_key(|(id, _)| *id);
         assert_eq!(message.props, props);
     }

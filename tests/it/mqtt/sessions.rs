@@ -6,8 +6,7 @@ use super::{
     client::{Broker, pass, texts},
     heard::Heard,
     wire::{
-        BOTH, Connect, Message, PUBACK, PUBREC, SESSION_EXPIRY, Value, Version, ack, disconnect,
-        property,
+        BOTH, Connect, PUBACK, PUBREC, SESSION_EXPIRY, Value, Version, ack, disconnect, property,
     },
 };
 
@@ -88,7 +87,10 @@ async fn a_session_lives_for_its_expiry_and_no_longer() {
     pass(Duration::from_secs(3)).await;
     client.leave().await;
     let (client, connack) = broker.connect(&connect(2)).await;
-    assert!(connack.present, "the expiry counts from the end of the connection");
+    assert!(
+        connack.present,
+        "the expiry counts from the end of the connection"
+    );
     client.leave().await;
     pass(Duration::from_millis(4500)).await;
     let (_client, connack) = broker.connect(&connect(2)).await;

@@ -27,7 +27,10 @@ async fn each_message_goes_to_one_member_of_a_group() {
     let mut heard = Vec::new();
     for member in &mut members {
         let share = texts(&member.all_until(&mut publisher).await);
-        assert!(share.is_sorted(), "a member hears in the order of publishing");
+        assert!(
+            share.is_sorted(),
+            "a member hears in the order of publishing"
+        );
         assert!(!share.is_empty(), "the work is shared");
         heard.extend(share);
     }
@@ -47,7 +50,9 @@ async fn every_group_and_every_ordinary_subscriber_hears_each_message() {
     let heard = client.all_until(&mut publisher).await;
     assert_eq!(texts(&heard), ["m", "m", "m"]);
     assert!(heard.iter().all(|message| message.topic == "a/b"));
-    let codes = client.unsubscribe(&["a/#", "$share/one/a/#", "$share/none/a/#"]).await;
+    let codes = client
+        .unsubscribe(&["a/#", "$share/one/a/#", "$share/none/a/#"])
+        .await;
     assert_eq!(codes, [0x11, 0, 0x11]);
     publisher.say("a/b", "m", 1).await;
     assert_eq!(client.all_until(&mut publisher).await.len(), 2);
@@ -101,7 +106,14 @@ async fn a_share_name_is_one_plain_level_before_a_filter() {
     let broker = Broker::start();
     let mut client = broker.client(Version::V5, "c").await;
     for filter in [
-        "$share/", "$share//a", "$share/g", "$share/g/", "$share/g+/a", "$share/+/a", "$share/#/a", "$share/g#/a",
+        "$share/",
+        "$share//a",
+        "$share/g",
+        "$share/g/",
+        "$share/g+/a",
+        "$share/+/a",
+        "$share/#/a",
+        "$share/g#/a",
         "$share/g/a#",
     ] {
         assert_eq!(client.subscribe(filter, 1).await, 0x8f, "{filter}");
@@ -115,7 +127,9 @@ async fn a_share_name_is_one_plain_level_before_a_filter() {
 async fn retained_messages_are_not_sent_to_a_shared_subscription() {
     let broker = Broker::start();
     let mut client = broker.client(Version::V5, "c").await;
-    client.publish(Message::new("a", "kept").qos(1).retained()).await;
+    client
+        .publish(Message::new("a", "kept").qos(1).retained())
+        .await;
     client.subscribe("$share/g/a", 1).await;
     assert_eq!(client.all().await, []);
 }

@@ -9,8 +9,14 @@ use std::{
 
 /// Statements of Appendix B, counted by chapter.
 const COUNTS: [(&str, &[(&str, usize)]); 2] = [
-    ("## MQTT 5.0", &[("1", 5), ("2", 7), ("3", 175), ("4", 60), ("6", 4)]),
-    ("## MQTT 3.1.1", &[("1", 3), ("2", 9), ("3", 95), ("4", 26), ("6", 4), ("7", 4)]),
+    (
+        "## MQTT 5.0",
+        &[("1", 5), ("2", 7), ("3", 175), ("4", 60), ("6", 4)],
+    ),
+    (
+        "## MQTT 3.1.1",
+        &[("1", 3), ("2", 9), ("3", 95), ("4", 26), ("6", 4), ("7", 4)],
+    ),
 ];
 
 struct Row {
@@ -47,7 +53,10 @@ fn rows(heading: &str) -> Vec<Row> {
 }
 
 fn all_rows() -> Vec<Row> {
-    COUNTS.iter().flat_map(|(heading, _)| rows(heading)).collect()
+    COUNTS
+        .iter()
+        .flat_map(|(heading, _)| rows(heading))
+        .collect()
 }
 
 /// Everything between backquotes.
@@ -114,12 +123,18 @@ fn the_mqtt_table_has_one_row_for_each_statement_in_the_standards_order() {
                 id.split(['.', '-']).map(|n| n.parse().unwrap()).collect()
             })
             .collect();
-        assert!(numbers.is_sorted_by(|a, b| a < b), "{heading}: out of order, or twice");
+        assert!(
+            numbers.is_sorted_by(|a, b| a < b),
+            "{heading}: out of order, or twice"
+        );
         let mut counts = BTreeMap::new();
         for row in &numbers {
             *counts.entry(row[0].to_string()).or_insert(0) += 1;
         }
-        let expected: BTreeMap<_, _> = expected.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect();
+        let expected: BTreeMap<_, _> = expected
+            .iter()
+            .map(|(c, n)| ((*c).to_owned(), *n))
+            .collect();
         assert_eq!(counts, expected, "{heading}");
     }
 }

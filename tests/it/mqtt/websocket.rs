@@ -61,7 +61,12 @@ impl Socket {
         let mask = [1, 2, 3, 4];
         let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
         frame.extend(mask);
-        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame.extend(
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
         self.stream.write_all(&frame).await.unwrap();
     }
 
@@ -98,10 +103,17 @@ async fn a_websocket_client_is_given_the_subprotocol_mqtt_and_hears_binary_frame
     for version in BOTH {
         let (mut socket, head) = Socket::open(&broker, "mqtt").await;
         assert!(head.starts_with("http/1.1 101"), "{head}");
-        assert!(head.contains("\r\nsec-websocket-protocol: mqtt\r\n"), "{head}");
+        assert!(
+            head.contains("\r\nsec-websocket-protocol: mqtt\r\n"),
+            "{head}"
+        );
         assert!(head.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
-        socket.send(BINARY, &Connect::new(version, "c").bytes()).await;
-        assert!(matches!(socket.hear(version).await, Some(Heard::Connack(connack)) if connack.code == 0));
+        socket
+            .send(BINARY, &Connect::new(version, "c").bytes())
+            .await;
+        assert!(
+            matches!(socket.hear(version).await, Some(Heard::Connack(connack)) if connack.code == 0)
+        );
         socket.send(BINARY, &PINGREQ).await;
         assert_eq!(socket.hear(version).await, Some(Heard::Pong));
     }
@@ -117,7 +129,10 @@ async fn packets_may_span_websocket_frames_and_share_them() {
         let (first, second) = bytes.split_at(7);
         socket.send(BINARY, first).await;
         socket.send(BINARY, second).await;
-        assert!(matches!(socket.hear(version).await, Some(Heard::Connack(_))));
+        assert!(matches!(
+            socket.hear(version).await,
+            Some(Heard::Connack(_))
+        ));
         assert_eq!(socket.hear(version).await, Some(Heard::Pong));
         assert_eq!(socket.hear(version).await, Some(Heard::Pong));
         socket.send(BINARY, &PINGREQ[..1]).await;
@@ -131,8 +146,13 @@ async fn a_text_frame_ends_the_connection() {
     let broker = broker();
     for version in BOTH {
         let (mut socket, _) = Socket::open(&broker, "mqtt").await;
-        socket.send(BINARY, &Connect::new(version, "c").bytes()).await;
-        assert!(matches!(socket.hear(version).await, Some(Heard::Connack(_))));
+        socket
+            .send(BINARY, &Connect::new(version, "c").bytes())
+            .await;
+        assert!(matches!(
+            socket.hear(version).await,
+            Some(Heard::Connack(_))
+        ));
         socket.send(TEXT, &PINGREQ).await;
         match socket.hear(version).await {
             None => {}

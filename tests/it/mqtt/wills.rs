@@ -28,7 +28,10 @@ async fn a_will_is_published_once_when_the_connection_is_lost() {
         let connect = Connect::new(version, "c");
         broker.open(&connect.clone().will(will())).await.vanish();
         let heard = witness.message().await;
-        assert_eq!((&*heard.topic, &*heard.text(), heard.qos), ("wills/1", "will", 1));
+        assert_eq!(
+            (&*heard.topic, &*heard.text(), heard.qos),
+            ("wills/1", "will", 1)
+        );
         // Another connection of the client's has no part in it.
         broker.open(&connect).await.vanish();
         assert_eq!(witness.all().await, []);
@@ -50,7 +53,9 @@ async fn no_will_follows_a_good_bye() {
 async fn disconnect_with_will_publishes_it() {
     let broker = Broker::start();
     let mut witness = witness(&broker, Version::V5).await;
-    let mut client = broker.open(&Connect::new(Version::V5, "c").will(will())).await;
+    let mut client = broker
+        .open(&Connect::new(Version::V5, "c").will(will()))
+        .await;
     client.send(&disconnect(Version::V5, 4, &Vec::new())).await;
     assert_eq!(client.hear().await, None);
     assert_eq!(witness.message().await.text(), "will");
@@ -75,14 +80,19 @@ async fn a_retained_will_is_kept_and_an_ordinary_one_is_not() {
         for retain in [false, true] {
             let mut witness = witness(&broker, version).await;
             let will = Message { retain, ..will() };
-            broker.open(&Connect::new(version, "c").will(will)).await.vanish();
+            broker
+                .open(&Connect::new(version, "c").will(will))
+                .await
+                .vanish();
             assert!(!witness.message().await.retain);
             let mut newcomer = broker.client(version, "newcomer").await;
             newcomer.subscribe("wills/1", 1).await;
             let found = newcomer.all().await;
             assert_eq!(found.len(), usize::from(retain));
             assert!(found.iter().all(|message| message.retain));
-            witness.publish(Message::new("wills/1", "").qos(1).retained()).await;
+            witness
+                .publish(Message::new("wills/1", "").qos(1).retained())
+                .await;
             witness.leave().await;
         }
     }
@@ -107,7 +117,10 @@ async fn a_will_has_the_qos_and_the_properties_it_was_given_in_their_order() {
             ..will().qos(qos)
         };
         will.props.push((WILL_DELAY, Value::Long(0)));
-        broker.open(&Connect::new(Version::V5, "c").will(will)).await.vanish();
+        broker
+            .open(&Connect::new(Version::V5, "c").will(will))
+            .await
+            .vanish();
         let mut heard = witness.message().await;
         assert_eq!(heard.qos, qos);
         heard.props.sort_by_key(|(id, _)| *id);
