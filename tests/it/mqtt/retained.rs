@@ -33,9 +33,10 @@ async fn a_retained_message_reaches_those_who_are_there_without_the_flag_and_new
     let broker = Broker::start();
     for version in BOTH {
         let mut client = broker.client(version, "c").await;
-        client.subscribe("state/+", 2).await;
+        client.subscribe("state/#", 2).await;
+        client.all().await;
         for qos in 0..3 {
-            let topic = format!("state/{qos}");
+            let topic = format!("state/{version:?}/{qos}");
             retain(&mut client, &topic, "on", qos).await;
             let heard = client.message().await;
             assert!(!heard.retain && heard.qos == qos);
