@@ -12,6 +12,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    archive::Archive,
     auth::Authentication,
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
@@ -39,6 +40,9 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Keeps what must survive a restart.
+    #[expect(dead_code, reason = "sessions are not written yet")]
+    pub(crate) archive: Arc<dyn Archive>,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stall_max: Ticks,
     /// No publish may be offered any more.
@@ -57,6 +61,7 @@ impl Core {
         config: MqttConfig,
         authentication: Authentication,
         clock: Arc<dyn Clock>,
+        archive: Arc<dyn Archive>,
     ) -> Self {
         Self {
             registry: Registry::new(config.sessions_away_max),
@@ -74,6 +79,7 @@ impl Core {
             authentication,
             rights: Rights::default(),
             clock,
+            archive,
         }
     }
 

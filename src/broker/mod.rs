@@ -51,6 +51,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    archive::Memory,
     auth::Authentication,
     hub::{Core, Hub},
 };
@@ -100,7 +101,8 @@ impl Bound {
         self.listeners.iter().map(StdListener::local_addr).collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection.
+    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
     /// A listener cannot be handed to the runtime.
@@ -108,9 +110,14 @@ impl Bound {
         self,
         inlet: Arc<I>,
         clock: Arc<dyn Clock>,
+        memory: Memory,
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
-        let core = Arc::new(Core::new(self.config, self.authentication, clock));
+        let Memory { archive, records } = memory;
+        // Nothing is written yet, so there is nothing to load.
+        drop(records);
+        let core = Core::new(self.config, self.authentication, clock, archive);
+        let core = Arc::new(core);
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,

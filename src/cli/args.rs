@@ -251,6 +251,7 @@ fn heading(setting: &Setting) -> &'static str {
         Some("mqtt") => "MQTT",
         Some("auth") => "Authentication",
         Some("normalise") => "Payloads and classes",
+        Some("sessions") => "Sessions",
         Some("spool") => "Spool",
         Some("uplink") => "Platform",
         Some("log" | "admin") => "Log and admin pages",

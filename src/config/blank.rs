@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use super::limits::LimitsConfig;
 use super::stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig,
+    WhenFull,
 };
 use crate::domain::LaneMap;
 
@@ -34,6 +35,7 @@ pub(super) fn blank() -> Config {
             reading_bytes_max: 0,
             skew_max: Duration::ZERO,
         },
+        sessions: SessionsConfig { group_bytes_max: 0 },
         spool: SpoolConfig {
             data_dir: PathBuf::new(),
             lanes: LaneMap::from_fn(|_| LaneBounds {

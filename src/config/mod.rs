@@ -35,8 +35,8 @@ pub use sources::{Merged, Sources};
 )]
 pub use stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig,
-    WhenFull,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SessionsConfig, SpoolConfig,
+    UplinkConfig, WhenFull,
 };
 pub use table::{setting, settings};
 

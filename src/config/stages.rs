@@ -18,6 +18,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Classes and payload limits.
     pub normalise: NormaliseConfig,
+    /// What of the sessions survives a restart.
+    pub sessions: SessionsConfig,
     /// The durable queue.
     pub spool: SpoolConfig,
     /// Delivery to the platform.
@@ -178,6 +180,13 @@ pub struct SpoolConfig {
     pub zstd_level: i32,
     /// Bound of `RocksDB`'s write-ahead log, bytes.
     pub wal_bytes_max: u64,
+}
+
+/// What of the sessions survives a restart.
+#[derive(Debug, Clone)]
+pub struct SessionsConfig {
+    /// Bytes of their records that may wait for a commit; beyond, publishes that need one wait.
+    pub group_bytes_max: usize,
 }
 
 /// Delivery to the platform.

@@ -1,7 +1,7 @@
 //! The running gateway: what was started, in which order, and how it stops.
 //!
-//! Start: ports, classes, spool, writer, uplink, broker, admin; READY last. Stop, in flow order: intake, owed
-//! acknowledgements, uplink, spool. Everything is told by one deadline.
+//! Start: ports, classes, store, spool and vault with their writers, uplink, broker, admin; READY last. Stop, in flow
+//! order: intake, owed acknowledgements, uplink, vault, spool, store. Everything is told by one deadline.
 
 use std::{
     sync::Arc,
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{
     GatewayError,
     bound::Addresses,
+    kept::{Kept, Writers},
     reload::{self, Reread},
     status::GatewayStatus,
 };
@@ -22,7 +23,6 @@ use crate::{
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
-    spool::{Opened, Recovery, RunningWriter, Spool},
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
     uplink::{Introduction, Uplink},
@@ -43,7 +43,7 @@ pub(super) struct Running {
     /// Digest of the classes in force, for the next stream's Hello.
     schema: watch::Sender<[u8; 32]>,
     broker: Handle,
-    writer: RunningWriter<Receipt>,
+    writers: Writers,
     /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
     reception: TaskSet,
     delivery: TaskSet,
@@ -58,15 +58,12 @@ impl Running {
     ) -> Result<Self, GatewayError> {
         let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
-        let opened = Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
-        tell(&opened.recovery);
-        let Opened {
+        let Kept {
             inlet,
             reader,
-            writer,
-            ..
-        } = opened;
-        let writer = writer.start()?;
+            memory,
+            writers,
+        } = Kept::open(&config, &clock)?;
 
         let (schema, schema_digest) = watch::channel(classes.digest());
         let mut delivery = TaskSet::new();
@@ -80,7 +77,7 @@ impl Running {
         uplink.spawn(&mut delivery);
 
         let mut reception = TaskSet::new();
-        watch(&writer, &mut reception);
+        writers.watch(&mut reception);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
             classes,
@@ -89,7 +86,12 @@ impl Running {
         ));
         let broker = ports
             .mqtt
-            .serve(Arc::clone(&ingest), Arc::clone(&clock), &mut reception)
+            .serve(
+                Arc::clone(&ingest),
+                Arc::clone(&clock),
+                memory,
+                &mut reception,
+            )
             .map_err(GatewayError::Runtime)?;
 
         let status = Arc::new(GatewayStatus {
@@ -101,7 +103,8 @@ impl Running {
             broker: broker.clone(),
             ingest: Arc::clone(&ingest),
             spool: reader,
-            spool_health: writer.health(),
+            spool_health: writers.spool_health(),
+            vault_health: writers.vault_health(),
             uplink: uplink_status,
         });
         let notifier = Arc::new(Notifier::from_env());
@@ -119,7 +122,7 @@ impl Running {
             ingest,
             schema,
             broker,
-            writer,
+            writers,
             reception,
             delivery,
             outlook,
@@ -171,7 +174,7 @@ impl Running {
         };
         self.broker.close_intake().await;
         let acknowledge = self.stop_deadline / ACKNOWLEDGE_SHARE;
-        if tokio::time::timeout(acknowledge, self.writer.drained())
+        if tokio::time::timeout(acknowledge, self.writers.drained())
             .await
             .is_err()
         {
@@ -186,8 +189,8 @@ impl Running {
         }
         let uplink = self.delivery.stop(left(begun)).await;
         let reception = self.reception.stop(ADMIN_DEADLINE).await;
-        let writer = self.writer;
-        let closed = tokio::task::spawn_blocking(move || writer.close()).await;
+        let writers = self.writers;
+        let closed = tokio::task::spawn_blocking(move || writers.close()).await;
         let outlook = self.outlook.stop(ADMIN_DEADLINE).await;
         match closed {
             Ok(closed) => closed?,
@@ -237,18 +240,6 @@ fn introduction(node: &NodeConfig, schema_digest: watch::Receiver<[u8; 32]>) -> 
     }
 }
 
-/// A writer thread that ends by itself is a failure of the gateway.
-fn watch(writer: &RunningWriter<Receipt>, tasks: &mut TaskSet) {
-    let health = writer.health();
-    let stop = tasks.token();
-    tasks.spawn("spool-watch", async move {
-        tokio::select! {
-            () = health.ended() => Err("the spool's writer thread has ended".into()),
-            () = stop.cancelled() => Ok(()),
-        }
-    });
-}
-
 /// Admin pages and systemd's notifications, in tasks of their own.
 fn look_out(
     admin: Option<Admin>,
@@ -265,13 +256,4 @@ fn look_out(
     }
     tasks.spawn("notify", Arc::clone(notifier).beat(status, tasks.token()));
     tasks
-}
-
-fn tell(recovery: &Recovery) {
-    if recovery.created {
-        tracing::info!("a new spool was created: this is a new incarnation");
-    }
-    if let Some(damage) = &recovery.log_damage {
-        tracing::error!(?damage, lost = ?recovery.lost, "the write-ahead log was damaged and is set aside");
-    }
 }

@@ -113,6 +113,7 @@ impl Rig {
             .serve(
                 Arc::clone(&inlet),
                 Arc::clone(&clock) as Arc<dyn Clock>,
+                archive::forgetful(),
                 &mut tasks,
             )
             .unwrap();

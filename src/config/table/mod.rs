@@ -6,15 +6,17 @@ mod limits;
 mod node;
 mod queue;
 mod reception;
+mod sessions;
 
 use std::{net::SocketAddr, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 5] = [
+const TABLES: [&[Setting]; 6] = [
     node::SETTINGS,
     reception::SETTINGS,
     limits::SETTINGS,
+    sessions::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,
 ];
