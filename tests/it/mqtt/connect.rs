@@ -183,7 +183,7 @@ async fn another_protocol_name_is_closed_and_another_level_is_told_so() {
         client.send(&connect_named(b"MQTT", level)).await;
         match client.hear().await {
             Some(Heard::Connack(connack)) => {
-                assert_eq!((connack.code, connack.present), (code, false))
+                assert_eq!((connack.code, connack.present), (code, false));
             }
             other => panic!("{other:?}"),
         }
@@ -292,7 +292,7 @@ async fn an_orderly_stop_says_good_bye_with_0x8b() {
     for version in BOTH {
         clients.push(broker.client(version, &format!("{version:?}")).await);
     }
-    tokio::task::block_in_place(|| broker.stop());
+    broker.stop();
     for client in &mut clients {
         client.ends_with(0x8b).await;
     }

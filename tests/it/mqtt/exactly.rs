@@ -174,7 +174,7 @@ async fn a_publish_received_before_a_kill_is_delivered_once_after_it() {
         let lasting = Connect::lasting(version, "c");
         let mut client = broker.open(&lasting).await;
         begin(&mut client, message()).await;
-        tokio::task::block_in_place(|| broker.kill_and_restart());
+        broker.kill_and_restart();
         let (mut client, connack) = broker.connect(&lasting).await;
         assert!(connack.present, "the session of the publisher");
         begin(&mut client, message().again()).await;
@@ -194,7 +194,7 @@ async fn a_release_is_answered_after_a_kill() {
     let lasting = Connect::lasting(Version::V5, "c");
     let mut client = broker.open(&lasting).await;
     begin(&mut client, message()).await;
-    tokio::task::block_in_place(|| broker.kill_and_restart());
+    broker.kill_and_restart();
     let mut client = broker.open(&lasting).await;
     assert_eq!(client.release(11).await, 0);
     let mut subscriber = broker
@@ -215,7 +215,7 @@ async fn a_subscriber_that_sent_pubrec_before_a_kill_is_sent_the_release_after_i
         let received = client.arriving().await;
         let sent = client.arriving().await;
         client.received(received.id).await;
-        tokio::task::block_in_place(|| broker.kill_and_restart());
+        broker.kill_and_restart();
         let (mut client, connack) = broker.connect(&lasting).await;
         assert!(connack.present);
         // A message that this client has received must not come again, whatever happened to the broker.

@@ -158,24 +158,15 @@ async fn texts_with_nul_or_broken_utf_8_end_the_connection() {
                 refused(&broker, version, &bytes, &codes).await;
             }
             let level = if version == Version::V5 { 5 } else { 4 };
-            for flags in [0x02, 0x06, 0x82] {
-                // The client identifier; the will's topic; the username.
-                let mut body = b"\0\x04MQTT".to_vec();
-                body.extend([level, flags, 0, 60]);
-                body.extend(no_props);
-                if flags == 0x02 {
-                    body.extend(&topic);
-                } else {
-                    body.extend(b"\0\x01c");
-                }
-                if flags == 0x06 {
-                    body.extend(no_props);
-                    body.extend(&topic);
-                    body.extend(b"\0\x04will");
-                }
-                if flags == 0x82 {
-                    body.extend(&topic);
-                }
+            // The client identifier; the will's topic; the username.
+            let client: &[u8] = b"\0\x01c";
+            for (flags, rest) in [
+                (0x02, topic.clone()),
+                (0x06, [client, no_props, &topic, b"\0\x04will"].concat()),
+                (0x82, [client, &topic].concat()),
+            ] {
+                let head: &[u8] = &[0, 4, b'M', b'Q', b'T', b'T', level, flags, 0, 60];
+                let body = [head, no_props, &rest].concat();
                 turned_away(&broker, version, &packet(0x10, &body)).await;
             }
         }

@@ -11,17 +11,6 @@ use super::{
     },
 };
 
-fn kill_and_restart(broker: &mut Broker) {
-    tokio::task::block_in_place(|| broker.kill_and_restart());
-}
-
-fn stop_and_restart(broker: &mut Broker) {
-    tokio::task::block_in_place(|| {
-        broker.stop();
-        broker.start_again();
-    });
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn retained_messages_outlive_a_kill_and_a_cleared_topic_stays_clear() {
     let mut broker = Broker::start();
@@ -34,7 +23,7 @@ async fn retained_messages_outlive_a_kill_and_a_cleared_topic_stays_clear() {
         assert!(client.publish(message).await < 0x80);
     }
     for _ in 0..2 {
-        kill_and_restart(&mut broker);
+        broker.kill_and_restart();
         for version in BOTH {
             let mut newcomer = broker.client(version, "newcomer").await;
             newcomer.subscribe("r/#", 2).await;
@@ -59,7 +48,7 @@ async fn queued_messages_and_subscriptions_outlive_a_kill() {
             publisher.say("q/1", payload, 1).await;
         }
         publisher.say("q/2", "exactly", 2).await;
-        kill_and_restart(&mut broker);
+        broker.kill_and_restart();
         let (mut client, connack) = broker.connect(&Connect::lasting(version, "away")).await;
         assert!(connack.present);
         let mut heard = Vec::new();
@@ -88,7 +77,8 @@ async fn queued_messages_outlive_an_orderly_restart_and_acknowledged_ones_do_not
         client.leave().await;
         let mut publisher = broker.client(version, "publisher").await;
         publisher.say("q", "waits", 1).await;
-        stop_and_restart(&mut broker);
+        broker.stop();
+        broker.start_again();
         let (mut client, connack) = broker.connect(&lasting).await;
         assert!(connack.present);
         assert_eq!(texts(&client.all().await), ["waits"]);
@@ -107,7 +97,7 @@ async fn unacknowledged_messages_come_again_after_a_kill_with_their_ids() {
         client.say("q", "1", 1).await;
         client.say("q", "2", 2).await;
         let first = [client.arriving().await, client.arriving().await];
-        kill_and_restart(&mut broker);
+        broker.kill_and_restart();
         let (mut client, connack) = broker.connect(&lasting).await;
         assert!(connack.present);
         for message in first {
@@ -136,7 +126,7 @@ async fn what_ended_before_a_kill_does_not_return_after_it() {
         // A session that is not to outlive its connection does not outlive the process.
         let mut fleeting = broker.client(version, "fleeting").await;
         fleeting.subscribe("q", 1).await;
-        kill_and_restart(&mut broker);
+        broker.kill_and_restart();
         let mut publisher = broker.client(version, "publisher").await;
         publisher.say("q", "for nobody", 1).await;
         for (name, found) in [
@@ -172,9 +162,9 @@ async fn sessions_and_messages_expire_while_the_broker_is_down() {
             .with(MESSAGE_EXPIRY, Value::Long(expiry_s));
         assert!(publisher.publish(message).await < 0x80);
     }
-    tokio::task::block_in_place(|| broker.kill());
+    broker.kill();
     pass(Duration::from_secs(3)).await;
-    tokio::task::block_in_place(|| broker.start_again());
+    broker.start_again();
     let (_client, connack) = broker.connect(&connect("short", 1)).await;
     assert!(!connack.present);
     let (mut client, connack) = broker.connect(&connect("long", 600)).await;
@@ -196,7 +186,7 @@ async fn the_details_of_a_subscription_outlive_a_kill() {
     client
         .subscribe_all(&[("q", 1 | NO_LOCAL | AS_PUBLISHED)], &props)
         .await;
-    kill_and_restart(&mut broker);
+    broker.kill_and_restart();
     let mut client = broker.open(&lasting).await;
     client.say("q", "own", 2).await;
     let mut publisher = broker.client(Version::V5, "publisher").await;
