@@ -31,8 +31,9 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 5] = [
+pub const STAGES: [(&str, &[Metric]); 6] = [
     ("broker", broker::METRICS),
+    ("exchange", broker::EXCHANGE_METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),
