@@ -5,6 +5,7 @@ mod cli;
 mod delivery;
 mod demo;
 mod device;
+mod mqtt;
 mod path;
 mod platform;
 mod stop;
