@@ -4,12 +4,12 @@
 //! Invariants: changes of one call happen together or not at all; calls take effect in their order; `then` is called
 //! once for each call, in the order of the calls, and says `Durable` only after the synced write that holds the changes.
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
 mod forgetful;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
 pub use forgetful::{Forgetful, forgetful};
 
 /// Length of a record's key, bytes. The first byte is one of [`KINDS`].
@@ -76,6 +76,8 @@ pub enum Written {
     Durable,
     /// The archive was closed before they were.
     Abandoned,
+    /// They were not taken and will be offered again. An archive never says so: whoever gets [`NoRoom`] does.
+    NotTaken,
 }
 
 /// Called once when changes are durable, on the archive's own thread: must not block.

@@ -17,15 +17,30 @@ pub mod principal;
 pub mod auth;
 pub mod archive;
 mod rights;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "what uses it comes with the fan-out"
+)]
+mod topics;
 mod listener;
 mod gate;
 mod limits;
 mod connection;
 mod conduct;
+mod paying;
 mod farewell;
 mod stage;
 mod scratch;
 mod session;
+mod subscribing;
+mod ordinary;
+mod exchange;
+mod mailbox;
+mod message;
+mod records;
+mod restore;
+mod access;
 mod wire;
 mod line;
 mod lines;
@@ -37,12 +52,12 @@ mod hub;
 mod handle;
 mod metrics;
 
+pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
-pub use registry::Delivery;
 
 use std::{
     io,
@@ -116,10 +131,9 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        // Nothing is written yet, so there is nothing to load.
-        drop(records);
         let core = Core::new(self.config, self.authentication, clock, archive);
         let core = Arc::new(core);
+        restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
@@ -138,5 +152,7 @@ impl Bound {
     }
 }
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub mod key;
 )]
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
-    SessionLimits, SizeLimits,
+    SessionLimits, SizeLimits, WhenQueueFull,
 };
 pub use print::example_toml;
 #[expect(

@@ -182,14 +182,24 @@ impl ClassBudget {
 pub(crate) struct Allowance {
     budget: Budget,
     class: Option<Arc<ClassBudget>>,
+    next: Next,
+}
+
+/// Whether the next packet costs anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Next {
+    #[default]
+    Costs,
+    /// It was paid for when it was handled in vain.
+    IsPaid,
 }
 
 impl Allowance {
     /// Of a device, with its class's budget, or of somebody without one.
     pub(crate) fn new(class: Option<Arc<ClassBudget>>) -> Self {
         Self {
-            budget: Budget::default(),
             class,
+            ..Self::default()
         }
     }
 
@@ -204,6 +214,9 @@ impl Allowance {
         first: u8,
         bytes: usize,
     ) -> Result<(), Overdrawn> {
+        if std::mem::take(&mut self.next) == Next::IsPaid {
+            return Ok(());
+        }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.budget.spend(limits, now, cost(first), bytes)?;
         if first >> 4 == PUBLISH
@@ -214,6 +227,11 @@ impl Allowance {
             return Err(overdrawn);
         }
         Ok(())
+    }
+
+    /// The packet that was just paid for could not be handled and will be handed in again: once more for nothing.
+    pub(crate) fn keep(&mut self) {
+        self.next = Next::IsPaid;
     }
 }
 
@@ -282,6 +300,20 @@ mod tests {
             }
         }
         assert!((480..=483).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn a_packet_that_has_to_be_handed_in_again_is_paid_for_once() {
+        let limits = PacketLimits::new(10, 1 << 30, Duration::from_secs(1));
+        let mut allowance = Allowance::default();
+        for _ in 0..10 {
+            for _ in 0..5 {
+                assert!(allowance.spend(&limits, Tick(8), PINGREQ, 2).is_ok());
+                allowance.keep();
+            }
+            assert!(allowance.spend(&limits, Tick(8), PINGREQ, 2).is_ok());
+        }
+        assert!(allowance.spend(&limits, Tick(8), PINGREQ, 2).is_err());
     }
 
     #[test]
