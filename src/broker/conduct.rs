@@ -16,10 +16,11 @@ use super::{
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
     key::Key,
+    limits::{Limit, Who},
     line::{Inherited, Line, News, Settled, Verdict},
     metrics::Ending,
     ordinary::{self, NotTaken},
-    paying::{Paid, pay},
+    paying::{Paid, fits, pay},
     pulse::Ticks,
     registry::{Absence, Joined},
     scratch::Scratch,
@@ -193,8 +194,14 @@ impl<I: Inlet> Connection<I> {
         session.allowance = core.limits.allowance(&session.principal);
         let now = core.pulse.now();
         let joined = core.registry.join(&key, &self.line, clean, now);
+        if matches!(joined, Joined::TooMany) {
+            let who = Who::Principal(&session.principal);
+            core.limits.bite(Limit::Sessions, who);
+            return self.turn_away(version, ConnectAckReason::QuotaExceeded, scratch);
+        }
         self.session = Some(session);
         match joined {
+            Joined::TooMany => {}
             Joined::New(before) => {
                 if let Some(Absence { kept, will, .. }) = before.map(|absence| *absence) {
                     kept.retire(&self.core().exchange);
@@ -338,6 +345,7 @@ fn handle_publish<I: Inlet>(
     (frame, scratch): (Frame<'_>, &mut Scratch),
 ) -> Result<Handled, Violation> {
     let publish = Publish::read(session.terms.version, frame)?;
+    fits(&hub.core, session, &publish)?;
     let topic = session.resolve(&publish)?;
     match session.admit(&publish)? {
         Admission::Offer => {}

@@ -98,7 +98,7 @@ impl Core {
             limits: Limits::new(&config.limits.rates, Arc::clone(&incidents)),
             incidents,
             gate,
-            registry: Registry::new(config.sessions_away_max),
+            registry: Registry::new(config.sessions_away_max, &config.limits.sessions),
             lines: Lines::new(),
             pulse: Pulse::new(clock.steady()),
             stall_max: Ticks::at_least(config.stall_deadline),

@@ -12,7 +12,7 @@ use super::{
     metrics::Ending,
     session::Session,
     stage::{Hold, Stage},
-    wire::Frame,
+    wire::{Frame, Publish, Violation},
 };
 use crate::config::RatePolicy;
 
@@ -42,6 +42,39 @@ pub(crate) fn pay(core: &Core, session: &mut Session, frame: Frame<'_>) -> Paid 
             RatePolicy::Disconnect => Paid::Never(overdrawn.limit),
         },
     }
+}
+
+/// Whether a publish is of a size that is taken; an alias stands for a topic that was.
+pub(crate) fn fits(core: &Core, session: &Session, publish: &Publish<'_>) -> Result<(), Violation> {
+    let sizes = &core.config.limits.sizes;
+    let levels = || publish.topic.bytes().filter(|&byte| byte == b'/').count() + 1;
+    let (limit, reason, what) = if publish.topic.len() > sizes.topic_bytes_max {
+        let what = "topic name is too long";
+        (
+            Limit::TopicBytes,
+            DisconnectReasonCode::TopicNameInvalid,
+            what,
+        )
+    } else if levels() > sizes.topic_levels_max {
+        let what = "topic name has too many levels";
+        (
+            Limit::TopicLevels,
+            DisconnectReasonCode::TopicNameInvalid,
+            what,
+        )
+    } else if publish.user_properties.len() > sizes.user_properties_max {
+        let what = "too many user properties";
+        (
+            Limit::UserProperties,
+            DisconnectReasonCode::QuotaExceeded,
+            what,
+        )
+    } else {
+        return Ok(());
+    };
+    let who = Who::Principal(&session.principal);
+    core.limits.bite(limit, who);
+    Err(Violation::new(reason, what))
 }
 
 impl<I: Inlet> Connection<I> {

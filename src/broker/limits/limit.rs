@@ -1,6 +1,6 @@
 //! The limits by name: one word each for the metric, the offenders' page and the log.
 
-/// A limit on clients.
+/// A limit on clients. What full queues drop is counted by message: `sensegate_mqtt_messages_dropped_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// `mqtt.messages_per_s`, `mqtt.application_messages_per_s`.
@@ -47,23 +47,15 @@ pub(crate) enum Limit {
     SessionsAway,
     /// `mqtt.receive_max`.
     ReceiveMax,
-    /// `mqtt.queue_messages_max`.
-    QueueMessages,
-    /// `mqtt.queue_bytes_max`.
-    QueueBytes,
-    /// `mqtt.queues_bytes_max`.
-    QueuesBytes,
-    /// `mqtt.retained_messages_max`.
-    RetainedMessages,
-    /// `mqtt.retained_bytes_max`.
-    RetainedBytes,
+    /// `mqtt.retained_messages_max`, `mqtt.retained_bytes_max`.
+    Retained,
     /// `mqtt.retained_payload_bytes_max`.
     RetainedPayload,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Messages,
         Self::Bytes,
         Self::ClassMessages,
@@ -86,11 +78,7 @@ impl Limit {
         Self::Sessions,
         Self::SessionsAway,
         Self::ReceiveMax,
-        Self::QueueMessages,
-        Self::QueueBytes,
-        Self::QueuesBytes,
-        Self::RetainedMessages,
-        Self::RetainedBytes,
+        Self::Retained,
         Self::RetainedPayload,
     ];
 
@@ -119,11 +107,7 @@ impl Limit {
             Self::Sessions => "sessions",
             Self::SessionsAway => "sessions_away",
             Self::ReceiveMax => "receive_max",
-            Self::QueueMessages => "queue_messages",
-            Self::QueueBytes => "queue_bytes",
-            Self::QueuesBytes => "queues_bytes",
-            Self::RetainedMessages => "retained_messages",
-            Self::RetainedBytes => "retained_bytes",
+            Self::Retained => "retained",
             Self::RetainedPayload => "retained_payload",
         }
     }
