@@ -266,7 +266,8 @@ impl<I: Inlet> Connection<I> {
         }
         let mut failed = None;
         for note in news.notes.drain(..) {
-            failed = failed.or(session.answer(note, &mut scratch.out).err());
+            let answered = session.answer(note, &mut scratch.out);
+            failed = failed.or_else(|| answered.err());
         }
         match failed {
             Some(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),

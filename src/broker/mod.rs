@@ -17,7 +17,11 @@ pub mod principal;
 pub mod auth;
 pub mod archive;
 mod rights;
-#[expect(dead_code, unused_imports, reason = "what uses it comes with the fan-out")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "what uses it comes with the fan-out"
+)]
 mod topics;
 mod listener;
 mod gate;

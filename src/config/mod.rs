@@ -17,6 +17,10 @@ mod problem;
 mod print;
 pub mod key;
 
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it is"
+)]
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
     SessionLimits, SizeLimits, WhenQueueFull,

@@ -5,10 +5,7 @@ use std::{
     collections::VecDeque,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr},
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixStream as StdUnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -269,7 +266,10 @@ impl Play {
             }
         }
         for slot in &mut self.clients {
-            if slot.as_ref().is_some_and(|client| client.task.is_finished()) {
+            if slot
+                .as_ref()
+                .is_some_and(|client| client.task.is_finished())
+            {
                 *slot = None;
             }
         }
@@ -301,11 +301,25 @@ impl Play {
         let core = &self.hub.core;
         assert_eq!(core.tasks.len(), 0, "a connection outlives its client");
         assert_eq!(core.registry.away(), 0, "a session outlives its expiry");
-        assert_eq!(core.exchange.subscribers.len(), 0, "a subscription outlives its session");
-        assert_eq!(core.exchange.postage.total(), 0, "letters without a mailbox are counted");
+        assert_eq!(
+            core.exchange.subscribers.len(),
+            0,
+            "a subscription outlives its session"
+        );
+        assert_eq!(
+            core.exchange.postage.total(),
+            0,
+            "letters without a mailbox are counted"
+        );
         let records = self.archive.records();
-        let left: Vec<_> = records.keys().filter(|key| !matches!(key, [0x63, ..])).collect();
-        assert!(left.is_empty(), "records of sessions that are gone: {left:x?}");
+        let left: Vec<_> = records
+            .keys()
+            .filter(|key| !matches!(key, [0x63, ..]))
+            .collect();
+        assert!(
+            left.is_empty(),
+            "records of sessions that are gone: {left:x?}"
+        );
     }
 }
 
