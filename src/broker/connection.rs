@@ -172,6 +172,8 @@ impl<I: Inlet> Connection<I> {
             self.dismiss(DisconnectReasonCode::SessionTakenOver, None, scratch);
         } else if signals.has(Signals::SHUTDOWN) {
             self.dismiss(DisconnectReasonCode::ServerShuttingDown, None, scratch);
+        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
+            self.dismiss(DisconnectReasonCode::NotAuthorized, None, scratch);
         } else if signals.has(Signals::STALLED) {
             self.depart(Ending::Stalled);
             self.stage = Stage::Done;
@@ -183,6 +185,15 @@ impl<I: Inlet> Connection<I> {
                 self.stage = Stage::Done;
             }
         }
+    }
+
+    fn may_stay(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| {
+            let access = self.core().access.load();
+            let now = self.core().clock.now();
+            let until = None;
+            access.recheck(&session.principal, None, until, now).is_ok()
+        })
     }
 
     /// Offers a publish again that there was no room for.
@@ -198,6 +209,16 @@ impl<I: Inlet> Connection<I> {
                     return false;
                 }
                 None
+            }
+            Some(Hold::Check(check, _)) => {
+                let Poll::Ready(outcome) = check.as_mut().poll(cx) else {
+                    return false;
+                };
+                if let Some(Hold::Check(_, connect)) = self.hold.take().map(|hold| *hold) {
+                    self.checked(*connect, outcome, scratch);
+                    self.handle_partial(scratch);
+                }
+                return true;
             }
             Some(Hold::Room(room, since)) => {
                 if room.as_mut().poll(cx).is_pending() {

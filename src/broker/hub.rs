@@ -9,11 +9,12 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    access::Access,
     archive::Archive,
-    auth::Authentication,
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
     line::locked,
@@ -21,7 +22,6 @@ use super::{
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
-    rights::Rights,
     session::Will,
 };
 use crate::{config::MqttConfig, domain::Clock};
@@ -33,8 +33,8 @@ const WILLS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
-    pub(crate) authentication: Authentication,
-    pub(crate) rights: Rights,
+    /// Who may come in and what they may do; replaced as a whole.
+    pub(crate) access: ArcSwap<Access>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) gate: Gate,
@@ -59,7 +59,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         config: MqttConfig,
-        authentication: Authentication,
+        access: Access,
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
@@ -76,8 +76,7 @@ impl Core {
             tasks: TaskTracker::new(),
             wills: Mutex::default(),
             config,
-            authentication,
-            rights: Rights::default(),
+            access: ArcSwap::from_pointee(access),
             clock,
             archive,
         }

@@ -79,6 +79,9 @@ impl Signals {
     /// Close at once.
     pub(crate) const ABORT: Self = Self(32);
 
+    /// Who may do what has changed: look whether the client may stay.
+    pub(crate) const RECHECK: Self = Self(64);
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -14,9 +14,11 @@
 
 mod inlet;
 pub mod principal;
+pub mod certificate;
 pub mod auth;
+pub mod rights;
+pub mod access;
 pub mod archive;
-mod rights;
 mod listener;
 mod gate;
 mod connection;
@@ -51,8 +53,8 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    access::Access,
     archive::Memory,
-    auth::Authentication,
     hub::{Core, Hub},
 };
 use crate::{
@@ -70,24 +72,24 @@ pub struct Broker;
 pub struct Bound {
     listeners: Vec<StdListener>,
     config: MqttConfig,
-    authentication: Authentication,
+    access: Access,
 }
 
 impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, or authentication lacks its key.
+    /// An address cannot be listened on, or a file of access cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let authentication = Authentication::new(auth)?;
+        let access = Access::load(auth)?;
         let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
             config: mqtt.clone(),
-            authentication,
+            access,
         })
     }
 }
@@ -116,7 +118,7 @@ impl Bound {
         let Memory { archive, records } = memory;
         // Nothing is written yet, so there is nothing to load.
         drop(records);
-        let core = Core::new(self.config, self.authentication, clock, archive);
+        let core = Core::new(self.config, self.access, clock, archive);
         let core = Arc::new(core);
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),

@@ -9,6 +9,7 @@ mod classes;
 mod decode;
 mod spool;
 mod token;
+mod access;
 mod docs;
 mod stages;
 
@@ -58,7 +59,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         None if wants_print(&matches) => print_config(&sources(&matches)),
         None => Err(Failure::new(
             Exit::Usage,
-            "a subcommand is needed: run, check, classes, decode, spool, quarantine or token; see --help",
+            "a subcommand is needed: run, check, classes, decode, spool, quarantine, token, rights or password; see --help",
         )),
         Some(("run", given)) if wants_print(given) => print_config(&sources(given)),
         Some(("check", given)) if wants_print(given) => print_config(&sources(given)),
@@ -69,6 +70,8 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         Some(("spool", given)) => spool::spool(given),
         Some(("quarantine", given)) => spool::quarantine(given),
         Some(("token", given)) => token::token(given),
+        Some(("rights", given)) => access::rights(given),
+        Some(("password", given)) => access::password(given),
         Some(("docs", given)) => docs::docs(given),
         Some((other, _)) => Err(Failure::new(
             Exit::Usage,

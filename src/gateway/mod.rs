@@ -31,15 +31,16 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 5] = [
+pub const STAGES: [(&str, &[Metric]); 6] = [
     ("broker", broker::METRICS),
+    ("access", broker::access::METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),
     ("uplink", uplink::METRICS),
 ];
 
-/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes and the log filter;
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes, access and the log filter;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors

@@ -8,13 +8,13 @@ use rmqtt_codec::v5::{Connect, ConnectAck, ConnectAckReason, LastWill};
 use super::{Kept, Session, Will};
 use crate::{
     broker::{
-        auth::{Authentication, Credentials, Denied},
+        access::Access,
+        auth::{Admitted, Denied},
         principal::Principal,
         registry::Clean,
         wire::{Reasons, Version},
     },
     config::MqttConfig,
-    domain::Identity,
 };
 
 /// Longest client identifier, bytes.
@@ -50,20 +50,20 @@ pub(crate) struct Agreement {
     pub(crate) clean: Clean,
 }
 
-/// Decides on a CONNECT; `fresh` names a client that brings no identifier.
+/// Decides on a CONNECT of a client that has proved who it is; `fresh` names one that brings no identifier.
 pub(crate) fn agree(
     version: Version,
     connect: Connect,
     config: &MqttConfig,
-    authentication: &Authentication,
+    (admitted, access): (Admitted, &Access),
     fresh: impl FnOnce() -> u128,
 ) -> Result<Agreement, ConnectAckReason> {
     if connect.auth_method.is_some() {
         return Err(ConnectAckReason::BadAuthenticationMethod);
     }
-    let principal = identify(authentication, &connect)?;
+    let principal = admitted.principal;
     let (client_id, assigned) = client_id(version, &connect, fresh)?;
-    let will = will(version, connect.last_will, principal.identity())?;
+    let will = will(version, connect.last_will, (&principal, access))?;
     let keep_alive_s = keep_alive(connect.keep_alive, config);
     let expiry_max_s = seconds(config.session_expiry_max);
     let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
@@ -114,18 +114,14 @@ pub(crate) fn agree(
     })
 }
 
-fn identify(
-    authentication: &Authentication,
-    connect: &Connect,
-) -> Result<Principal, ConnectAckReason> {
-    let credentials = Credentials {
-        username: connect.username.as_deref(),
-        password: connect.password.as_deref(),
-    };
-    match authentication.ask(credentials) {
-        Ok(principal) => Ok(principal),
-        Err(Denied::BadCredentials) => Err(ConnectAckReason::BadUserNameOrPassword),
-        Err(Denied::NotAuthorised) => Err(ConnectAckReason::NotAuthorized),
+impl From<Denied> for ConnectAckReason {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::BadCredentials => Self::BadUserNameOrPassword,
+            Denied::NotAuthorised => Self::NotAuthorized,
+            Denied::Banned => Self::Banned,
+            Denied::Busy => Self::ServerBusy,
+        }
     }
 }
 
@@ -151,36 +147,23 @@ fn client_id(
 fn will(
     version: Version,
     will: Option<LastWill>,
-    identity: Option<&Identity>,
+    (principal, access): (&Principal, &Access),
 ) -> Result<Option<Box<Will>>, ConnectAckReason> {
     let Some(will) = will else { return Ok(None) };
     if will.retain && version == Version::V5 {
         return Err(ConnectAckReason::RetainNotSupported);
     }
-    if !may_leave(&will.topic, identity) {
+    if !access.rights.may_publish(principal, &will.topic) {
         return Err(ConnectAckReason::NotAuthorized);
     }
     Ok(Some(Box::new(Will {
-        identity: identity.cloned(),
+        identity: principal.identity().cloned(),
         topic: Box::from(&*will.topic),
         payload: will.message,
         payload_utf8: will.is_utf8_payload.unwrap_or(false),
         user_properties: will.user_properties,
         delay_s: will.will_delay_interval_sec.unwrap_or(0),
     })))
-}
-
-/// A will may go to the device's own `up` topics; an anonymous client's goes where its publishes may go.
-fn may_leave(topic: &str, identity: Option<&Identity>) -> bool {
-    let up = topic.strip_suffix("/pb").unwrap_or(topic);
-    let inner = up
-        .strip_prefix("v1/")
-        .and_then(|rest| rest.strip_suffix("/up"));
-    match (inner, identity) {
-        (Some(inner), Some(identity)) => inner == identity.as_str(),
-        (Some(inner), None) => Identity::parse(inner).is_ok(),
-        (None, _) => false,
-    }
 }
 
 fn keep_alive(asked_s: u16, config: &MqttConfig) -> u16 {
