@@ -76,6 +76,8 @@ pub enum Written {
     Durable,
     /// The archive was closed before they were.
     Abandoned,
+    /// They were not taken and will be offered again. An archive never says so: whoever gets [`NoRoom`] does.
+    NotTaken,
 }
 
 /// Called once when changes are durable, on the archive's own thread: must not block.

@@ -19,6 +19,12 @@ pub mod auth;
 pub mod rights;
 pub mod access;
 pub mod archive;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "what uses it comes with the fan-out"
+)]
+mod topics;
 mod listener;
 mod gate;
 mod connection;
@@ -27,6 +33,13 @@ mod farewell;
 mod stage;
 mod scratch;
 mod session;
+mod subscribing;
+mod ordinary;
+mod exchange;
+mod mailbox;
+mod message;
+mod records;
+mod restore;
 mod wire;
 mod line;
 mod lines;
@@ -38,11 +51,11 @@ mod hub;
 mod handle;
 mod metrics;
 
+pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use listener::BindError;
 pub use metrics::METRICS;
-pub use registry::Delivery;
 
 use std::{
     io,
@@ -116,10 +129,9 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        // Nothing is written yet, so there is nothing to load.
-        drop(records);
         let core = Core::new(self.config, self.access, clock, archive);
         let core = Arc::new(core);
+        restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,

@@ -106,9 +106,20 @@ pub struct SessionLimits {
     pub will_delay_max: Duration,
 }
 
+/// What happens when a session's queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenQueueFull {
+    /// The new message is dropped for this session.
+    DropNewest,
+    /// The oldest messages that wait make room for it.
+    DropOldest,
+}
+
 /// What waits for subscribers.
 #[derive(Debug, Clone)]
 pub struct QueueLimits {
+    /// What happens when a session's queue is full.
+    pub when_full: WhenQueueFull,
     /// Most `QoS` 1 and 2 messages in flight to one client, whatever more it offers to take.
     pub inflight_max: u16,
     /// Most messages that wait for one session.
@@ -169,6 +180,7 @@ impl LimitsConfig {
                 will_delay_max: Duration::ZERO,
             },
             queues: QueueLimits {
+                when_full: WhenQueueFull::DropNewest,
                 inflight_max: 0,
                 messages_max: 0,
                 bytes_max: 0,

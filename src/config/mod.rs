@@ -29,7 +29,7 @@ pub use access::{
 };
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
-    SessionLimits, SizeLimits,
+    SessionLimits, SizeLimits, WhenQueueFull,
 };
 pub use print::example_toml;
 #[expect(

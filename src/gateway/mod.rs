@@ -31,9 +31,10 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 6] = [
+pub const STAGES: [(&str, &[Metric]); 7] = [
     ("broker", broker::METRICS),
     ("access", broker::access::METRICS),
+    ("exchange", broker::EXCHANGE_METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),

@@ -11,3 +11,4 @@ mod path;
 mod platform;
 mod stop;
 mod support;
+mod vault;

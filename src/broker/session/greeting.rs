@@ -1,18 +1,21 @@
 //! CONNECT: what is agreed with a client, and why one is turned away. What CONNACK says is available is what is
-//! offered: no retained messages, no wildcard or shared subscriptions, no subscription identifiers.
+//! offered: everything that MQTT 5 has but enhanced authentication.
 
 use std::{num::NonZeroU16, sync::Arc};
 
 use rmqtt_codec::v5::{Connect, ConnectAck, ConnectAckReason, LastWill};
 
-use super::{Kept, Session, Will};
+use super::{Aliases, Kept, Mail, Session, Will};
 use crate::{
     broker::{
         access::Access,
         auth::{Admitted, Denied},
+        message::Message,
         principal::Principal,
         registry::Clean,
-        wire::{Reasons, Version},
+        rights::Rights,
+        topics::{FilterLimits, check_name},
+        wire::{Reasons, Version, forwarded_of},
     },
     config::MqttConfig,
 };
@@ -61,9 +64,9 @@ pub(crate) fn agree(
     if connect.auth_method.is_some() {
         return Err(ConnectAckReason::BadAuthenticationMethod);
     }
-    let principal = admitted.principal;
+    let Admitted { principal, until } = admitted;
     let (client_id, assigned) = client_id(version, &connect, fresh)?;
-    let will = will(version, connect.last_will, (&principal, access))?;
+    let will = will(connect.last_will, &principal, (config, &access.rights))?;
     let keep_alive_s = keep_alive(connect.keep_alive, config);
     let expiry_max_s = seconds(config.session_expiry_max);
     let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
@@ -75,7 +78,10 @@ pub(crate) fn agree(
             Reasons::Unwanted
         },
         packet_bytes_max: connect.max_packet_size.map_or(u32::MAX, Into::into),
-        receive_max: connect.receive_max.map_or(u16::MAX, Into::into),
+        receive_max: connect
+            .receive_max
+            .map_or(u16::MAX, Into::into)
+            .min(config.limits.queues.inflight_max),
         receive_max_ours: config.receive_max.max(1),
         topic_alias_max: config.topic_alias_max,
         keep_alive_s,
@@ -87,10 +93,6 @@ pub(crate) fn agree(
         max_packet_size: Some(config.packet_bytes_max),
         assigned_client_id: assigned.then(|| (&*client_id).into()),
         topic_alias_max: config.topic_alias_max,
-        retain_available: false,
-        wildcard_subscription_available: false,
-        subscription_identifiers_available: false,
-        shared_subscription_available: false,
         server_keepalive_sec: (keep_alive_s != connect.keep_alive).then_some(keep_alive_s),
         ..ConnectAck::default()
     };
@@ -100,7 +102,10 @@ pub(crate) fn agree(
         terms,
         expiry_s,
         will,
+        until,
         aliases: Vec::new(),
+        aliases_out: Aliases::new(connect.topic_alias_max),
+        mail: Mail::None,
         kept: Kept::default(),
     };
     Ok(Agreement {
@@ -145,24 +150,39 @@ fn client_id(
 }
 
 fn will(
-    version: Version,
     will: Option<LastWill>,
-    (principal, access): (&Principal, &Access),
+    principal: &Principal,
+    (config, rights): (&MqttConfig, &Rights),
 ) -> Result<Option<Box<Will>>, ConnectAckReason> {
     let Some(will) = will else { return Ok(None) };
-    if will.retain && version == Version::V5 {
-        return Err(ConnectAckReason::RetainNotSupported);
+    let sizes = &config.limits.sizes;
+    let limits = FilterLimits {
+        bytes_max: sizes.topic_bytes_max,
+        levels_max: sizes.topic_levels_max,
+    };
+    if check_name(&will.topic, &limits).is_err() {
+        return Err(ConnectAckReason::TopicNameInvalid);
     }
-    if !access.rights.may_publish(principal, &will.topic) {
+    if !rights.may_publish(principal, &will.topic) {
         return Err(ConnectAckReason::NotAuthorized);
     }
-    Ok(Some(Box::new(Will {
-        identity: principal.identity().cloned(),
+    let delay_max_s = seconds(config.limits.sessions.will_delay_max);
+    let message = Message {
         topic: Box::from(&*will.topic),
+        forwarded: forwarded_of(&will),
         payload: will.message,
+        qos: will.qos,
+        retain: will.retain,
+        expires: None,
+        body: None,
+    };
+    Ok(Some(Box::new(Will {
+        principal: principal.clone(),
+        message,
         payload_utf8: will.is_utf8_payload.unwrap_or(false),
         user_properties: will.user_properties,
-        delay_s: will.will_delay_interval_sec.unwrap_or(0),
+        delay_s: will.will_delay_interval_sec.unwrap_or(0).min(delay_max_s),
+        expiry_s: will.message_expiry_interval.map(Into::into),
     })))
 }
 

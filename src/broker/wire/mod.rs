@@ -10,9 +10,9 @@ mod frame;
 mod publish;
 mod request;
 
-pub(crate) use answer::{Ack, Answers, PublishHead, Reasons, TooLarge};
+pub(crate) use answer::{Ack, Answers, Outgoing, Reasons, TooLarge};
 pub(crate) use frame::{Frame, Reader, frame};
-pub(crate) use publish::Publish;
+pub(crate) use publish::{Publish, forwarded_of, read_forwarded};
 pub(crate) use request::{Greeting, Request, read_greeting, read_request};
 
 use rmqtt_codec::v5::DisconnectReasonCode;

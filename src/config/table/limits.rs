@@ -4,7 +4,10 @@ use super::{
     DAY, GIB, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, narrow_u16, narrow_u32,
     narrow_usize,
 };
-use crate::{config::limits::RatePolicy, domain::ClassId};
+use crate::{
+    config::limits::{RatePolicy, WhenQueueFull},
+    domain::ClassId,
+};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -340,19 +343,37 @@ pub(super) const SETTINGS: &[Setting] = &[
         reason: "Full throughput at a round trip of some milliseconds; each is kept until it is acknowledged.",
         shape: Shape::Count {
             min: 1,
-            max: 65_535,
+            max: 4_096,
             set: |config, n| config.mqtt.limits.queues.inflight_max = narrow_u16(n),
+        },
+    },
+    Setting {
+        key: "mqtt.queue_when_full",
+        flag: "mqtt-queue-when-full",
+        default: Preset::Text("drop_newest"),
+        help: "What happens to a message for a session whose queue is full: `drop_newest` drops it, `drop_oldest` drops what waits longest. \
+               Dropped messages are counted.",
+        reason: "Commands make sense in their order from the first; where only the last state counts, the oldest may go.",
+        shape: Shape::Choice {
+            of: &["drop_newest", "drop_oldest"],
+            set: |config, word| {
+                config.mqtt.limits.queues.when_full = if word == "drop_newest" {
+                    WhenQueueFull::DropNewest
+                } else {
+                    WhenQueueFull::DropOldest
+                };
+            },
         },
     },
     Setting {
         key: "mqtt.queue_messages_max",
         flag: "mqtt-queue-messages-max",
         default: Preset::Text("1000"),
-        help: "Most messages that wait for one session, here or away; beyond, the newest are dropped and counted.",
+        help: "Most messages that wait for one session, here or away; beyond, see mqtt.queue_when_full.",
         reason: "A slow subscriber costs its own queue and nobody else's.",
         shape: Shape::Count {
             min: 1,
-            max: 10_000_000,
+            max: 60_000,
             set: |config, n| config.mqtt.limits.queues.messages_max = narrow_usize(n),
         },
     },
