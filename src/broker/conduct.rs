@@ -11,6 +11,7 @@ use rmqtt_codec::{
 use tokio::time::{Duration, sleep};
 
 use super::{
+    auth::{Admitted, Answer, Credentials, Denied},
     connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
@@ -152,13 +153,52 @@ impl<I: Inlet> Connection<I> {
             return self.turn_away(version, reason, scratch);
         }
         let core = self.core();
+        let credentials = Credentials {
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+            certificate: None,
+            now: core.clock.now(),
+        };
+        match core.access.load().authentication.ask(&credentials) {
+            Answer::Admitted(admitted) => self.admit((version, connect), admitted, scratch),
+            Answer::Denied(denied) => self.turn_away(version, denied.into(), scratch),
+            Answer::Slow(check) => {
+                let check = Box::pin(check.run());
+                let connect = Box::new((version, connect));
+                self.hold = Some(Box::new(Hold::Check(check, connect)));
+            }
+        }
+    }
+
+    /// The check of a password has ended.
+    pub(crate) fn checked(
+        &mut self,
+        (version, connect): (Version, Connect),
+        outcome: Result<Admitted, Denied>,
+        scratch: &mut Scratch,
+    ) {
+        match outcome {
+            Ok(admitted) => self.admit((version, connect), admitted, scratch),
+            Err(denied) => self.turn_away(version, denied.into(), scratch),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        (version, connect): (Version, Connect),
+        admitted: Admitted,
+        scratch: &mut Scratch,
+    ) {
+        let core = self.core();
+        let access = core.access.load();
         let agreed = agree(
             version,
             connect,
             &core.config,
-            &core.access.load(),
+            (admitted, &access),
             rand::random,
         );
+        drop(access);
         let Agreement {
             session,
             connack,

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::{auth::AuthError, connection::Connection, hub::Hub, inlet::Inlet};
+use super::{access::AccessError, connection::Connection, hub::Hub, inlet::Inlet};
 use crate::supervise::TaskResult;
 
 /// Connections that may wait to be accepted: a district that reconnects after a power cut comes all at once.
@@ -40,9 +40,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
-    /// Authentication is not set up.
+    /// A file that says who may do what cannot be used.
     #[error(transparent)]
-    Auth(#[from] AuthError),
+    Access(#[from] AccessError),
 }
 
 /// Listens on an address; IPv6 addresses take IPv6 only, so that both families of a port can be listed.

@@ -180,6 +180,7 @@ impl Ending {
             Self::Broker(Reason::TopicNameInvalid) => "topic_invalid",
             Self::Broker(Reason::RetainNotSupported) => "retain",
             Self::Broker(Reason::QuotaExceeded) => "quota",
+            Self::Broker(Reason::NotAuthorized) => "not_authorised",
             Self::Broker(_) => "other",
         }
     }
@@ -236,6 +237,7 @@ impl BrokerMetrics {
         use ConnectAckReason as Reason;
         let outcome = match reason {
             Reason::BadUserNameOrPassword | Reason::NotAuthorized => "not_authorised",
+            Reason::Banned => "banned",
             Reason::BadAuthenticationMethod => "authentication_method",
             Reason::ServerBusy => "busy",
             Reason::QuotaExceeded => "quota",
@@ -247,7 +249,7 @@ impl BrokerMetrics {
         };
         if matches!(
             reason,
-            Reason::BadUserNameOrPassword | Reason::NotAuthorized
+            Reason::BadUserNameOrPassword | Reason::NotAuthorized | Reason::Banned
         ) {
             self.auth_failures.increment(1);
         }
