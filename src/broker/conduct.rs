@@ -11,6 +11,7 @@ use rmqtt_codec::{
 use tokio::time::{Duration, sleep};
 
 use super::{
+    auth::{Admitted, Answer, Credentials, Denied},
     connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
@@ -174,14 +175,58 @@ impl<I: Inlet> Connection<I> {
             let reason = ConnectAckReason::ConnectionRateExceeded;
             return self.turn_away(version, reason, scratch);
         }
+        let credentials = Credentials {
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+            certificate: None,
+            now: core.clock.now(),
+        };
+        match core.access.load().authentication.ask(&credentials) {
+            Answer::Admitted(admitted) => self.admit((version, connect), admitted, scratch),
+            Answer::Denied(denied) => self.deny(version, denied, scratch),
+            Answer::Slow(check) => {
+                let check = Box::pin(check.run());
+                let connect = Box::new((version, connect));
+                self.hold = Some(Box::new(Hold::Check(check, connect)));
+            }
+        }
+    }
+
+    /// The check of a password has ended.
+    pub(crate) fn checked(
+        &mut self,
+        (version, connect): (Version, Connect),
+        outcome: Result<Admitted, Denied>,
+        scratch: &mut Scratch,
+    ) {
+        match outcome {
+            Ok(admitted) => self.admit((version, connect), admitted, scratch),
+            Err(denied) => self.deny(version, denied, scratch),
+        }
+    }
+
+    fn deny(&mut self, version: Version, denied: Denied, scratch: &mut Scratch) {
+        self.core().admission.failed(self.peer);
+        self.turn_away(version, denied.into(), scratch);
+    }
+
+    fn admit(
+        &mut self,
+        (version, connect): (Version, Connect),
+        admitted: Admitted,
+        scratch: &mut Scratch,
+    ) {
+        let core = self.core();
+        core.admission.proved(self.peer);
+        let access = core.access.load();
         let agreed = agree(
             version,
             connect,
             &core.config,
-            &core.access.load(),
+            (admitted, &access),
             rand::random,
         );
-        self.judged(agreed.as_ref().err().copied());
+        drop(access);
         let Agreement {
             mut session,
             connack,
@@ -296,7 +341,8 @@ impl<I: Inlet> Connection<I> {
         }
         let mut failed = None;
         for note in news.notes.drain(..) {
-            failed = failed.or(session.answer(note, &mut scratch.out).err());
+            let answered = session.answer(note, &mut scratch.out);
+            failed = failed.or_else(|| answered.err());
         }
         match failed {
             Some(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),

@@ -37,7 +37,7 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::{Mail, Session},
+    session::{Mail, Session, Subscription},
     stage::{Hold, Stage},
 };
 
@@ -186,6 +186,9 @@ impl<I: Inlet> Connection<I> {
         } else if signals.has(Signals::EXPIRED) {
             let what = Some("the credentials have expired");
             self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
+        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
+            let what = Some("the credentials are revoked or the rights have changed");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
         } else if signals.has(Signals::STALLED) {
             self.depart(Ending::Stalled);
             self.stage = Stage::Done;
@@ -197,6 +200,20 @@ impl<I: Inlet> Connection<I> {
                 self.stage = Stage::Done;
             }
         }
+    }
+
+    fn may_stay(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| {
+            let access = self.core().access.load();
+            let now = self.core().clock.now();
+            let principal = &session.principal;
+            let may_hear = |subscription: &Subscription| {
+                let filter = subscription.inner();
+                access.rights.may_subscribe(principal, filter)
+            };
+            access.recheck(principal, None, session.until, now).is_ok()
+                && session.kept.subscriptions.iter().all(may_hear)
+        })
     }
 
     /// Offers a publish again that there was no room for.
@@ -218,6 +235,16 @@ impl<I: Inlet> Connection<I> {
                     return false;
                 }
                 None
+            }
+            Some(Hold::Check(check, _)) => {
+                let Poll::Ready(outcome) = check.as_mut().poll(cx) else {
+                    return false;
+                };
+                if let Some(Hold::Check(_, connect)) = self.hold.take().map(|hold| *hold) {
+                    self.checked(*connect, outcome, scratch);
+                    self.handle_partial(scratch);
+                }
+                return true;
             }
             Some(Hold::Room(room, since)) => {
                 if room.as_mut().poll(cx).is_pending() {

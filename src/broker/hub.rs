@@ -16,7 +16,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access::Access,
     archive::{Archive, Changes},
-    auth::Authentication,
     exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
@@ -28,7 +27,6 @@ use super::{
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
-    rights::Rights,
     session::Will,
 };
 use crate::{
@@ -43,6 +41,7 @@ const WILLS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
+    /// Who may come in and what they may do; replaced as a whole.
     pub(crate) access: ArcSwap<Access>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) registry: Registry,
@@ -71,7 +70,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         config: MqttConfig,
-        authentication: Authentication,
+        access: Access,
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
@@ -109,10 +108,7 @@ impl Core {
             tasks: TaskTracker::new(),
             wills: Mutex::default(),
             config,
-            access: ArcSwap::from_pointee(Access {
-                authentication,
-                rights: Rights::default(),
-            }),
+            access: ArcSwap::from_pointee(access),
             exchange: Arc::new(exchange),
             clock,
         }

@@ -17,7 +17,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{
-    auth::AuthError, connection::Connection, gate::Entry, hub::Hub, inlet::Inlet, limits::Verdict,
+    access::AccessError, connection::Connection, gate::Entry, hub::Hub, inlet::Inlet,
+    limits::Verdict,
 };
 use crate::supervise::TaskResult;
 
@@ -45,9 +46,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
-    /// Authentication is not set up.
+    /// A file that says who may do what cannot be used.
     #[error(transparent)]
-    Auth(#[from] AuthError),
+    Access(#[from] AccessError),
 }
 
 /// Listens on an address; IPv6 addresses take IPv6 only, so that both families of a port can be listed.

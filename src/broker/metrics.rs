@@ -181,6 +181,7 @@ impl Ending {
             Self::Broker(Reason::RetainNotSupported) => "retain",
             Self::Broker(Reason::QuotaExceeded) => "quota",
             Self::Broker(Reason::MessageRateTooHigh) => "message_rate",
+            Self::Broker(Reason::NotAuthorized) => "not_authorised",
             Self::Broker(_) => "other",
         }
     }
@@ -237,6 +238,7 @@ impl BrokerMetrics {
         use ConnectAckReason as Reason;
         let outcome = match reason {
             Reason::BadUserNameOrPassword | Reason::NotAuthorized => "not_authorised",
+            Reason::Banned => "banned",
             Reason::BadAuthenticationMethod => "authentication_method",
             Reason::ServerBusy => "busy",
             Reason::QuotaExceeded => "quota",
@@ -249,7 +251,7 @@ impl BrokerMetrics {
         };
         if matches!(
             reason,
-            Reason::BadUserNameOrPassword | Reason::NotAuthorized
+            Reason::BadUserNameOrPassword | Reason::NotAuthorized | Reason::Banned
         ) {
             self.auth_failures.increment(1);
         }

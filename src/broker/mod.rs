@@ -14,14 +14,11 @@
 
 mod inlet;
 pub mod principal;
+pub mod certificate;
 pub mod auth;
+pub mod rights;
+pub mod access;
 pub mod archive;
-mod rights;
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "what uses it comes with the fan-out"
-)]
 mod topics;
 mod listener;
 mod gate;
@@ -40,7 +37,6 @@ mod mailbox;
 mod message;
 mod records;
 mod restore;
-mod access;
 mod wire;
 mod line;
 mod lines;
@@ -68,8 +64,8 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    access::Access,
     archive::Memory,
-    auth::Authentication,
     hub::{Core, Hub},
 };
 use crate::{
@@ -87,24 +83,24 @@ pub struct Broker;
 pub struct Bound {
     listeners: Vec<StdListener>,
     config: MqttConfig,
-    authentication: Authentication,
+    access: Access,
 }
 
 impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, or authentication lacks its key.
+    /// An address cannot be listened on, or a file of access cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let authentication = Authentication::new(auth)?;
+        let access = Access::load(auth)?;
         let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
             config: mqtt.clone(),
-            authentication,
+            access,
         })
     }
 }
@@ -131,7 +127,7 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        let core = Core::new(self.config, self.authentication, clock, archive);
+        let core = Core::new(self.config, self.access, clock, archive);
         let core = Arc::new(core);
         restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {

@@ -2,7 +2,13 @@
 
 use std::{future::Future, pin::Pin, time::Instant};
 
+use rmqtt_codec::v5::Connect;
 use tokio::time::Sleep;
+
+use super::{
+    auth::{Admitted, Denied},
+    wire::Version,
+};
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +33,11 @@ pub(crate) enum Hold {
     Room(Pin<Box<dyn Future<Output = ()> + Send>>, Instant),
     /// The client is beyond its rate.
     Rate(Pin<Box<Sleep>>),
+    /// The password of a CONNECT is being checked.
+    Check(
+        Pin<Box<dyn Future<Output = Result<Admitted, Denied>> + Send>>,
+        Box<(Version, Connect)>,
+    ),
     /// Too many acknowledgements are owed to a client that cannot be told a limit.
     Acknowledgements,
 }

@@ -149,6 +149,7 @@ impl Running {
                 if let Err(error) = telemetry::refilter(&config.log.filter) {
                     tracing::error!(%error, "reload: the log filter stays as it was");
                 }
+                self.reload_access(&config).await;
                 let read = tokio::task::spawn_blocking(move || reload::classes(&config.normalise));
                 match read.await {
                     Ok(Ok(classes)) => {
@@ -165,6 +166,25 @@ impl Running {
             }
         }
         self.notifier.ready();
+    }
+
+    async fn reload_access(&self, config: &Config) {
+        let broker = self.broker.clone();
+        let (auth, data_dir) = (config.auth.clone(), config.spool.data_dir.clone());
+        let read = tokio::task::spawn_blocking(move || reload::access(&broker, auth, &data_dir));
+        match read.await {
+            Ok(Ok(access)) => {
+                self.broker.replace_access(access);
+                tracing::info!("reload: keys, passwords, revocations and rights in force");
+            }
+            Ok(Err(faults)) => {
+                self.broker.refuse_access();
+                for fault in faults {
+                    tracing::error!(%fault, "reload: access stays as it was");
+                }
+            }
+            Err(error) => tracing::error!(%error, "reload: reading the files of access failed"),
+        }
     }
 
     /// Stops in flow order, within the deadline.

@@ -106,6 +106,7 @@ impl GatewayStatus {
 
     fn troubles(&self, groups: &[GroupStatus]) -> Vec<String> {
         let mut troubles = self.unready();
+        troubles.extend(self.broker.access_troubles());
         for group in groups.iter().filter(|group| group.connected.is_none()) {
             let why = group
                 .last_error

@@ -1,7 +1,9 @@
 //! The gateway as its users meet it: the real binary, real sockets, a real `RocksDB`, a real platform.
 #![cfg(test)]
 
+mod access;
 mod cli;
+mod client;
 mod delivery;
 mod demo;
 mod device;
