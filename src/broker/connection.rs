@@ -62,7 +62,7 @@ pub(crate) struct Connection<I: Inlet> {
     unsent: Vec<u8>,
     stream: TcpStream,
     slot: Slot,
-    peer: IpAddr,
+    pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
     pub(crate) stage: Stage,
 }
@@ -239,6 +239,12 @@ impl<I: Inlet> Connection<I> {
                     self.handle_partial(scratch);
                 }
                 return true;
+            }
+            Some(Hold::Rate(pause)) => {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                None
             }
             Some(Hold::Room(room, since)) => {
                 if room.as_mut().poll(cx).is_pending() {

@@ -11,6 +11,7 @@ use super::{
     archive::Changes,
     exchange::{Delivery, Dispatch, Routed},
     hub::Core,
+    limits::Offenders,
     line::Signals,
     message::Message,
     session::down_topic,
@@ -129,6 +130,23 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.core.tasks.len()
+    }
+
+    /// Sockets that wait for their turn to come in.
+    #[must_use]
+    pub fn connects_waiting(&self) -> usize {
+        self.core.admission.waiting()
+    }
+
+    /// Who ran into limits most often since the start.
+    #[must_use]
+    pub fn offenders(&self) -> Offenders {
+        self.core.incidents.offenders()
+    }
+
+    /// Puts classes in force: each has a rate of its own, all other names share one.
+    pub fn replace_classes<'a>(&self, classes: impl IntoIterator<Item = &'a str>) {
+        self.core.limits.replace_classes(classes);
     }
 
     /// Sessions kept for clients that are away.

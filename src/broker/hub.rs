@@ -19,8 +19,10 @@ use super::{
     exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
+    limits::{Admission, Incidents, Limits},
     line::locked,
     lines::Lines,
+    listener::Pending,
     mailbox::Postage,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
@@ -44,7 +46,12 @@ pub(crate) struct Core {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
+    /// Who comes in, and when.
+    pub(crate) admission: Admission<Pending>,
+    /// What those who are in may cost.
+    pub(crate) limits: Limits,
+    pub(crate) incidents: Arc<Incidents>,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: BrokerMetrics,
@@ -67,6 +74,9 @@ impl Core {
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
+        let gate = Gate::new(config.connections_max, config.connections_per_address_max);
+        let gate = Arc::new(gate);
+        let incidents = Arc::new(Incidents::new(Arc::clone(&clock)));
         let queues = &config.limits.queues;
         let postage = Postage::new(
             queues.messages_max,
@@ -78,9 +88,17 @@ impl Core {
         let retained = RetainedMessages::new(retained.messages_max, retained.bytes_max);
         let exchange = Exchange::new(archive, Arc::new(postage), retained);
         Self {
-            registry: Registry::new(config.sessions_away_max),
+            admission: Admission::new(
+                &config.limits.connects,
+                Arc::clone(&gate),
+                Arc::clone(&incidents),
+                Arc::clone(&clock),
+            ),
+            limits: Limits::new(&config.limits.rates, Arc::clone(&incidents)),
+            incidents,
+            gate,
+            registry: Registry::new(config.sessions_away_max, &config.limits.sessions),
             lines: Lines::new(),
-            gate: Gate::new(config.connections_max, config.connections_per_address_max),
             pulse: Pulse::new(clock.steady()),
             stall_max: Ticks::at_least(config.stall_deadline),
             metrics: BrokerMetrics::new(),

@@ -22,8 +22,10 @@ pub mod archive;
 mod topics;
 mod listener;
 mod gate;
+mod limits;
 mod connection;
 mod conduct;
+mod paying;
 mod farewell;
 mod stage;
 mod scratch;
@@ -49,6 +51,7 @@ mod metrics;
 pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
 
@@ -111,7 +114,7 @@ impl Bound {
         self.listeners.iter().map(StdListener::local_addr).collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and one for each connection. What
     /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
@@ -137,6 +140,9 @@ impl Bound {
             let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
             tasks.spawn("mqtt-accept", accept);
         }
+        let intake = core.intakes.token();
+        let admit = listener::admit(Arc::clone(&hub), intake, tasks.token());
+        tasks.spawn("mqtt-admission", admit);
         tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
         Ok(Handle::new(core))
     }

@@ -37,7 +37,7 @@ use super::{
     pulse::Tick,
     session::{Kept, Will},
 };
-use crate::domain::Identity;
+use crate::{config::SessionLimits, domain::Identity};
 
 const SHARDS: usize = 64;
 
@@ -50,6 +50,8 @@ pub(crate) struct Registry {
     hasher: RandomState,
     away: AtomicUsize,
     away_max: usize,
+    per_device_max: usize,
+    per_application_max: usize,
 }
 
 /// What a client finds when it comes in.
@@ -61,6 +63,8 @@ pub(crate) enum Joined {
     Resumed(Box<Absence>),
     /// Another connection has it and was told to hand it over to the line.
     Coming,
+    /// There was none, and its owner has as many as it may have.
+    TooMany,
 }
 
 /// A device's subscription to its own messages.
@@ -92,7 +96,7 @@ pub(crate) struct Due {
 }
 
 impl Registry {
-    pub(crate) fn new(away_max: usize) -> Self {
+    pub(crate) fn new(away_max: usize, limits: &SessionLimits) -> Self {
         let hasher = RandomState::default();
         let shard = |_| Mutex::new(HashMap::with_hasher(hasher.clone()));
         Self {
@@ -100,6 +104,8 @@ impl Registry {
             hasher: hasher.clone(),
             away: AtomicUsize::new(0),
             away_max,
+            per_device_max: limits.per_device_max,
+            per_application_max: limits.per_application_max,
         }
     }
 
@@ -124,6 +130,14 @@ impl Registry {
         let mut shard = locked(self.shard(&key.subject));
         let clients = shard.entry(key.subject.clone()).or_default();
         let Some(client) = clients.iter_mut().find(|c| c.id == key.client_id) else {
+            let most = match &key.subject {
+                Subject::Device(_) => self.per_device_max,
+                Subject::Application(_) => self.per_application_max,
+                Subject::Client(_) => 1,
+            };
+            if clients.len() >= most.max(1) {
+                return Joined::TooMany;
+            }
             clients.reserve_exact(1);
             clients.push(Client {
                 id: Arc::clone(&key.client_id),

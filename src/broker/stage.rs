@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, time::Instant};
 
 use rmqtt_codec::v5::Connect;
+use tokio::time::Sleep;
 
 use super::{
     auth::{Admitted, Denied},
@@ -35,6 +36,8 @@ pub(crate) enum Hold {
         Pin<Box<dyn Future<Output = Result<Admitted, Denied>> + Send>>,
         Box<(Version, Connect)>,
     ),
+    /// The client is beyond its rate.
+    Rate(Pin<Box<Sleep>>),
     /// Too many acknowledgements are owed to a client that cannot be told a limit.
     Acknowledgements,
 }

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
+    normalise::Class,
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
     uplink::{Introduction, Uplink},
@@ -80,7 +81,7 @@ impl Running {
         writers.watch(&mut reception);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
-            classes,
+            Arc::clone(&classes),
             inlet,
             Arc::clone(&clock),
         ));
@@ -93,6 +94,7 @@ impl Running {
                 &mut reception,
             )
             .map_err(GatewayError::Runtime)?;
+        broker.replace_classes(classes.iter().map(Class::id));
 
         let status = Arc::new(GatewayStatus {
             node: config.node.clone(),
@@ -153,6 +155,7 @@ impl Running {
                     Ok(Ok(classes)) => {
                         tracing::info!(classes = classes.len(), "reload: classes in force");
                         self.schema.send_replace(classes.digest());
+                        self.broker.replace_classes(classes.iter().map(Class::id));
                         self.ingest.replace_classes(classes);
                     }
                     Ok(Err(error)) => {

@@ -7,6 +7,7 @@ mod client;
 mod delivery;
 mod demo;
 mod device;
+mod limits;
 mod mqtt;
 mod path;
 mod platform;

@@ -10,6 +10,7 @@ use crate::{
     broker::{
         access::Access,
         auth::{Admitted, Denied},
+        limits::Allowance,
         message::Message,
         principal::Principal,
         registry::Clean,
@@ -104,6 +105,7 @@ pub(crate) fn agree(
         will,
         until,
         aliases: Vec::new(),
+        allowance: Allowance::default(),
         aliases_out: Aliases::new(connect.topic_alias_max),
         mail: Mail::None,
         kept: Kept::default(),

@@ -1,11 +1,13 @@
 //! The broker as its clients meet it: real sockets on port 0, a scripted inlet, and time that the test owns.
 
+mod admission;
 mod bytes;
 #[cfg(feature = "harness")]
 mod clients;
 mod connect;
 mod limits;
 mod publish;
+mod rates;
 mod script;
 mod session;
 
