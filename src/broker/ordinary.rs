@@ -47,6 +47,7 @@ pub(crate) fn publish(
         qos: publish.qos,
         retain: publish.retain,
         expires: core.expiry(publish.expiry_s),
+        taken_at: core.clock.now(),
         body: None,
     };
     let mut changes = Changes::default();
