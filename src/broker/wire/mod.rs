@@ -7,11 +7,12 @@
 
 mod answer;
 mod frame;
+mod properties;
 mod publish;
 mod request;
 
 pub(crate) use answer::{Ack, Answers, Outgoing, Reasons, TooLarge};
-pub(crate) use frame::{Frame, Reader, frame};
+pub(crate) use frame::{Frame, Reader, first_frame, frame};
 pub(crate) use publish::{Publish, forwarded_of, read_forwarded};
 pub(crate) use request::{Greeting, Request, read_greeting, read_request};
 
@@ -61,6 +62,3 @@ impl Violation {
 
 /// Most user properties in one packet: far beyond any use, and a bound for what one packet can make us allocate.
 pub(crate) const USER_PROPERTIES_MAX: usize = 64;
-
-/// Longest topic of a publish, bytes: a canonical topic has at most 266.
-pub(crate) const TOPIC_BYTES_MAX: usize = 1024;
