@@ -27,8 +27,8 @@ use super::{
     stage::{Hold, Stage},
     subscribing,
     wire::{
-        Ack, Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, frame,
-        read_greeting, read_request,
+        Ack, Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, first_frame,
+        frame, read_greeting, read_request,
     },
 };
 
@@ -51,7 +51,12 @@ impl<I: Inlet> Connection<I> {
         let mut used = 0;
         while matches!(self.stage, Stage::Greeting | Stage::Open) && self.hold.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
-            let handled = match frame(rest, self.core().config.packet_bytes_max) {
+            let most = self.core().config.packet_bytes_max;
+            let found = match self.stage {
+                Stage::Greeting => first_frame(rest, most),
+                _ => frame(rest, most),
+            };
+            let handled = match found {
                 Ok(None) => break,
                 Ok(Some(frame)) => self
                     .handle_packet(frame, scratch)
@@ -301,7 +306,8 @@ impl<I: Inlet> Connection<I> {
         }
         let mut failed = None;
         for note in news.notes.drain(..) {
-            failed = failed.or(session.answer(note, &mut scratch.out).err());
+            let answered = session.answer(note, &mut scratch.out);
+            failed = failed.or_else(|| answered.err());
         }
         match failed {
             Some(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),

@@ -86,9 +86,9 @@ pub(crate) enum Clean {
 #[derive(Debug, Default)]
 pub(crate) struct Due {
     /// Wills whose delay has passed.
-    pub(crate) wills: Vec<Box<Will>>,
+    pub(crate) wills: Vec<Will>,
     /// Sessions that have expired.
-    pub(crate) ended: Vec<Box<Kept>>,
+    pub(crate) ended: Vec<Kept>,
 }
 
 impl Registry {
@@ -114,8 +114,8 @@ impl Registry {
     )]
     fn shard(&self, subject: &Subject) -> &Mutex<Shard> {
         let hash = self.hasher.hash_one(subject);
-        // The map inside uses the high bits; these are the low ones.
-        let at = usize::try_from(hash & 0xffff).unwrap_or_default() % self.shards.len();
+        // The map inside places by the low bits and tags by the highest seven.
+        let at = usize::try_from((hash >> 40) & 0xffff).unwrap_or_default() % self.shards.len();
         &self.shards[at]
     }
 

@@ -27,6 +27,10 @@ pub mod key;
 pub use access::{
     AuthConfig, AuthMethod, Demand, JwtConfig, KeyRing, PasswordConfig, RightsConfig, Secret,
 };
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it is"
+)]
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
     SessionLimits, SizeLimits, WhenQueueFull,

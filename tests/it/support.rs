@@ -29,6 +29,8 @@ pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
+    /// Every MQTT address, in the order of the flags; the first is [`Self::mqtt`].
+    pub(crate) listeners: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
 }
 
@@ -76,11 +78,12 @@ impl Node {
                 return Err(status);
             }
             if received(&notify, "READY=1") {
-                let (mqtt, admin) = addresses(&bound);
+                let (listeners, admin) = addresses(&bound);
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt,
+                    mqtt: listeners[0],
+                    listeners,
                     admin,
                 });
             }
@@ -149,6 +152,30 @@ impl Gateway {
         panic!("the gateway did not say that it has reloaded");
     }
 
+    /// Memory that the process holds, KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap().parse().unwrap()
+    }
+
+    /// Files that the process has open.
+    pub(crate) fn open_files(&self) -> u64 {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        files.count() as u64
+    }
+
+    /// Lowers the limit of open files of the running process.
+    pub(crate) fn limit_files(&self, most: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
     /// The body of one of the admin listener's pages, and its status code.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http_get(self.admin, path)
@@ -187,10 +214,14 @@ fn received(notify: &UnixDatagram, wanted: &str) -> bool {
         .any(|line| line == wanted)
 }
 
-fn addresses(bound: &Path) -> (SocketAddr, SocketAddr) {
+fn addresses(bound: &Path) -> (Vec<SocketAddr>, SocketAddr) {
     let bound: Value = serde_json::from_slice(&fs::read(bound).unwrap()).unwrap();
     let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
-    (address(&bound["mqtt"][0]), address(&bound["admin"]))
+    let listeners = bound["mqtt"].as_array().unwrap();
+    (
+        listeners.iter().map(address).collect(),
+        address(&bound["admin"]),
+    )
 }
 
 /// One HTTP/1.0 GET by hand: the admin pages need no client library.
