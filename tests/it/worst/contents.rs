@@ -68,7 +68,11 @@ fn a_will_with_bad_properties_is_refused_in_connack() {
         ("content type no text", bad(&[3, 0, 1, 0xff]), &[0x81]),
         ("65 user properties", bad(&user_properties(65)), &[0x97]),
         ("thousands of them", bad(&user_properties(1000)), &[0x97]),
-        ("wildcard", topic(b"v1/manhole_cover/+/up"), &[0x81, 0x82, 0x90]),
+        (
+            "wildcard",
+            topic(b"v1/manhole_cover/+/up"),
+            &[0x81, 0x82, 0x90],
+        ),
         ("no topic", topic(b""), &[0x81, 0x82, 0x90]),
         (
             "of another device",
@@ -326,8 +330,18 @@ fn an_empty_client_id_without_clean_start_is_rejected_or_given_a_name() {
 fn client_ids_that_mean_something_in_a_topic_widen_nothing() {
     let scene = Scene::open(&[]);
     let names: [&[u8]; 12] = [
-        b"+", b"#", b"+/#", b"$SYS", b"$share/a/#", b"/", b"a//b", b"..", b"8", b"{device}",
-        b"manhole_cover/8", &[b'x'; 4000],
+        b"+",
+        b"#",
+        b"+/#",
+        b"$SYS",
+        b"$share/a/#",
+        b"/",
+        b"a//b",
+        b"..",
+        b"8",
+        b"{device}",
+        b"manhole_cover/8",
+        &[b'x'; 4000],
     ];
     for name in names {
         let mut connect = Connect::of(V5, "7");

@@ -35,7 +35,10 @@ fn a_remaining_length_longer_than_the_data_reserves_nothing_and_meets_the_deadli
     for client in liars.iter_mut().chain(&mut strangers) {
         assert_eq!(client.last_word(), None);
     }
-    assert_eq!(scene.ended("stalled") + scene.ended("connect_deadline"), 200.0);
+    assert_eq!(
+        scene.ended("stalled") + scene.ended("connect_deadline"),
+        200.0
+    );
     scene.close();
 }
 
@@ -141,7 +144,11 @@ fn a_packet_beyond_the_largest_one_is_refused_at_its_length() {
 #[test]
 fn http_and_a_tls_client_hello_on_the_plain_port_end_at_their_first_byte() {
     let scene = Scene::open(&["--mqtt-connect-deadline", "1m"]);
-    let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[7; 500]].concat();
+    let hello = [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        &[7; 500],
+    ]
+    .concat();
     let words: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /mqtt HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n",
