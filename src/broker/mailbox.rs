@@ -290,21 +290,11 @@ impl Mailbox {
         letters
     }
 
-    /// The position that the next letter gets; everything in the queue has a lower one.
-    pub(crate) fn next_position(&self) -> u64 {
-        locked(&self.desk).next_position
-    }
-
     /// The first position that was not taken yet.
     pub(crate) fn untaken_from(&self) -> u64 {
         let desk = locked(&self.desk);
         let first = desk.queue.iter().find(|l| l.qos != QoS::AtMostOnce);
         first.map_or(desk.next_position, |letter| letter.position)
-    }
-
-    /// Letters that wait.
-    pub(crate) fn len(&self) -> usize {
-        locked(&self.desk).queue.len()
     }
 
     /// Whether a connection is there that keeps up: a shared subscription prefers such members.
@@ -313,10 +303,6 @@ impl Mailbox {
         desk.line.is_some() && !desk.closed && desk.queue.len() < READY_LETTERS_MAX
     }
 
-    /// Whether a connection serves it.
-    pub(crate) fn is_attached(&self) -> bool {
-        locked(&self.desk).line.is_some()
-    }
 }
 
 /// A member of a shared subscription with more letters waiting gets the next one only if all others have as many.

@@ -34,7 +34,6 @@ mod mailbox;
 mod message;
 mod records;
 mod restore;
-mod topics;
 mod access;
 mod wire;
 mod line;

@@ -48,7 +48,7 @@ struct TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> UnixNanos {
-        UnixNanos(0)
+        UnixNanos::from_millis(self.ahead_ms.load(Ordering::Relaxed))
     }
 
     fn steady(&self) -> Instant {
