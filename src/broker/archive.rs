@@ -4,12 +4,12 @@
 //! Invariants: changes of one call happen together or not at all; calls take effect in their order; `then` is called
 //! once for each call, in the order of the calls, and says `Durable` only after the synced write that holds the changes.
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
 mod forgetful;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
 pub use forgetful::{Forgetful, forgetful};
 
 /// Length of a record's key, bytes. The first byte is one of [`KINDS`].

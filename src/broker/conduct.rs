@@ -26,8 +26,8 @@ use super::{
     stage::{Hold, Stage},
     subscribing,
     wire::{
-        Ack, Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, frame,
-        read_greeting, read_request,
+        Ack, Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, first_frame,
+        frame, read_greeting, read_request,
     },
 };
 
@@ -50,7 +50,12 @@ impl<I: Inlet> Connection<I> {
         let mut used = 0;
         while matches!(self.stage, Stage::Greeting | Stage::Open) && self.hold.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
-            let handled = match frame(rest, self.core().config.packet_bytes_max) {
+            let most = self.core().config.packet_bytes_max;
+            let found = match self.stage {
+                Stage::Greeting => first_frame(rest, most),
+                _ => frame(rest, most),
+            };
+            let handled = match found {
                 Ok(None) => break,
                 Ok(Some(frame)) => self
                     .handle_packet(frame, scratch)

@@ -142,5 +142,7 @@ impl Bound {
     }
 }
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -43,14 +43,6 @@ const RELATIONS: &[AtMost] = &[
         },
     },
     AtMost {
-        small: "mqtt.packet_bytes_max",
-        large: "sessions.group_bytes_max",
-        why: "a message must fit in a group",
-        holds: |c| {
-            usize::try_from(c.mqtt.packet_bytes_max).is_ok_and(|n| n <= c.sessions.group_bytes_max)
-        },
-    },
-    AtMost {
         small: "mqtt.connections_per_address_max",
         large: "mqtt.connections_max",
         why: "one address cannot have more than all",

@@ -102,7 +102,7 @@ fn coalesce(
     for (at, (key, value)) in entries.iter().enumerate() {
         seen.entry(*key)
             .and_modify(|seen| seen.last = at)
-            .or_insert(Seen {
+            .or_insert_with(|| Seen {
                 set_first: value.is_some(),
                 last: at,
             });

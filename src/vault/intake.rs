@@ -197,6 +197,7 @@ impl Archive for Intake {
         let shared = &*self.shared;
         let mut gate = lock(&shared.gate);
         let expected = gate.bytes().saturating_add(weight(&changes));
+        // One that is larger than the bound is taken when it would be alone.
         let room = gate.group.is_empty() || expected <= shared.bytes_max;
         if !room && gate.door == Door::Open {
             gate.refused = true;

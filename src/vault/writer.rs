@@ -190,6 +190,11 @@ impl RunningWriter {
         VaultHealth::new(Arc::clone(&self.shared))
     }
 
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Resolves when all that was put in is written and everybody has been told; not while the disk takes no writes.
     pub async fn drained(&self) {
         self.shared.drained().await;

@@ -10,3 +10,5 @@ mod path;
 mod platform;
 mod stop;
 mod support;
+mod vault;
+mod worst;

@@ -152,6 +152,30 @@ impl Gateway {
         panic!("the gateway did not say that it has reloaded");
     }
 
+    /// Memory that the process holds, KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap().parse().unwrap()
+    }
+
+    /// Files that the process has open.
+    pub(crate) fn open_files(&self) -> u64 {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        files.count() as u64
+    }
+
+    /// Lowers the limit of open files of the running process.
+    pub(crate) fn limit_files(&self, most: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
     /// The body of one of the admin listener's pages, and its status code.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http_get(self.admin, path)

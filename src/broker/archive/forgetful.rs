@@ -31,10 +31,17 @@ enum Disk {
     Closed,
 }
 
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    #[default]
+    Enough,
+    None,
+}
+
 #[derive(Default)]
 struct State {
     disk: Disk,
-    full: bool,
+    room: Room,
     records: BTreeMap<RecordKey, Vec<u8>>,
     held: VecDeque<(Changes, Option<Then>)>,
     /// What is to be told, in order; one thread at a time tells it, without the lock.
@@ -59,7 +66,7 @@ impl std::fmt::Debug for Forgetful {
         let state = self.state();
         f.debug_struct("Forgetful")
             .field("disk", &state.disk)
-            .field("full", &state.full)
+            .field("room", &state.room)
             .field("records", &state.records.len())
             .field("held", &state.held.len())
             .finish_non_exhaustive()
@@ -123,12 +130,12 @@ impl Forgetful {
 
     /// From now on [`Archive::append`] finds no room.
     pub fn fill(&self) {
-        self.state().full = true;
+        self.state().room = Room::None;
     }
 
     /// There is room again.
     pub fn make_room(&self) {
-        self.state().full = false;
+        self.state().room = Room::Enough;
         self.inner.room.notify_waiters();
     }
 
@@ -190,7 +197,7 @@ impl State {
 impl Archive for Forgetful {
     fn append(&self, changes: Changes, then: Option<Then>) -> Result<(), NoRoom> {
         let state = self.state();
-        if state.full {
+        if state.room == Room::None {
             return Err(NoRoom { changes, then });
         }
         self.take(state, changes, then);
@@ -206,8 +213,8 @@ impl Archive for Forgetful {
         Box::pin(async move {
             let mut room = pin!(inner.room.notified());
             room.as_mut().enable();
-            let full = locked(&inner).full;
-            if full {
+            let now = locked(&inner).room;
+            if now == Room::None {
                 room.await;
             }
         })

@@ -33,8 +33,10 @@ struct Slot<M> {
     bytes: usize,
 }
 
+type Slots<M> = BTreeMap<Arc<str>, Slot<M>>;
+
 struct Topics<M> {
-    slots: BTreeMap<Arc<str>, Slot<M>>,
+    slots: Slots<M>,
     bytes: usize,
 }
 
@@ -187,49 +189,53 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on for a number of steps; whether the end is reached.
-    fn batch<M: Clone>(
-        &mut self,
-        slots: &BTreeMap<Arc<str>, Slot<M>>,
-        found: &mut Vec<(Arc<str>, M)>,
-    ) -> bool {
+    fn batch<M: Clone>(&mut self, slots: &Slots<M>, found: &mut Vec<(Arc<str>, M)>) -> bool {
         let mut steps = 0;
-        loop {
-            let from = if self.is_past {
-                Bound::Excluded(self.from.as_str())
-            } else {
-                Bound::Included(self.from.as_str())
-            };
-            let mut range = slots.range::<str, _>((from, Bound::Unbounded));
-            let mut passed = 0;
-            loop {
-                let Some((topic, slot)) = range.next() else {
-                    return true;
-                };
-                steps += 1;
-                if passed > 0 && **topic < *self.from {
-                    passed += 1;
-                } else {
-                    passed = 0;
-                    match judge(self.filter, topic, &mut self.from) {
-                        Judgement::Match => found.push((Arc::clone(topic), slot.value.clone())),
-                        Judgement::Pass => {}
-                        Judgement::Leap => passed = 1,
-                        Judgement::End => return true,
-                    }
-                }
-                self.is_past = passed == 0;
-                if steps >= BATCH || passed > PASSED_MAX {
-                    if self.is_past {
-                        self.from.clear();
-                        self.from.push_str(topic);
-                    }
-                    break;
-                }
+        while steps < BATCH {
+            if self.stretch(slots, found, &mut steps) {
+                return true;
             }
-            if steps >= BATCH {
+        }
+        false
+    }
+
+    /// Goes on from one topic to the next until a leap is worth a search.
+    fn stretch<M: Clone>(
+        &mut self,
+        slots: &Slots<M>,
+        found: &mut Vec<(Arc<str>, M)>,
+        steps: &mut usize,
+    ) -> bool {
+        let from = if self.is_past {
+            Bound::Excluded(self.from.as_str())
+        } else {
+            Bound::Included(self.from.as_str())
+        };
+        let mut passed = 0;
+        for (topic, slot) in slots.range::<str, _>((from, Bound::Unbounded)) {
+            *steps += 1;
+            let judgement = if passed > 0 && **topic < *self.from {
+                Judgement::Leap
+            } else {
+                passed = 0;
+                judge(self.filter, topic, &mut self.from)
+            };
+            match judgement {
+                Judgement::Match => found.push((Arc::clone(topic), slot.value.clone())),
+                Judgement::Pass => {}
+                Judgement::Leap => passed += 1,
+                Judgement::End => return true,
+            }
+            self.is_past = passed == 0;
+            if *steps >= BATCH || passed > PASSED_MAX {
+                if self.is_past {
+                    self.from.clear();
+                    self.from.push_str(topic);
+                }
                 return false;
             }
         }
+        true
     }
 }
 
@@ -387,9 +393,7 @@ mod tests {
         thread::scope(|scope| {
             let storm = scope.spawn(|| {
                 while busy.load(Ordering::Relaxed) {
-                    for at in 0..500 {
-                        retained.set(&format!("a/{at}/comes"), at, 1);
-                    }
+                    (0..500).for_each(|at| _ = retained.set(&format!("a/{at}/comes"), at, 1));
                     retained.retain(&mut |topic, _| topic.ends_with("stays"));
                 }
             });

@@ -10,6 +10,9 @@ use smallvec::SmallVec;
 
 use crate::broker::line::locked;
 
+/// Members that are asked for one message: a crowd that is away must not cost every publisher a walk through all of it.
+const ASKED_MAX: usize = 1_024;
+
 /// Members that are taken out under one lock once the first was not ready.
 const BATCH: usize = 16;
 
@@ -72,15 +75,16 @@ impl<S: Clone> Group<S> {
         Some(value)
     }
 
-    /// The next member in turn that is ready; if none is, the next in turn.
+    /// The next member in turn that is ready; if none is (of the next 1,024), the next in turn.
     pub(crate) fn pick(&self, ready: impl Fn(&S) -> bool) -> Option<S> {
         let (at, len, first) = locked(&self.turns).take()?;
         if ready(&first) {
             return Some(first);
         }
+        let asked_max = len.min(ASKED_MAX);
         let mut asked = 1;
-        while asked < len {
-            let batch = locked(&self.turns).from(at + asked, BATCH.min(len - asked));
+        while asked < asked_max {
+            let batch = locked(&self.turns).from(at + asked, BATCH.min(asked_max - asked));
             if batch.is_empty() {
                 break;
             }
@@ -91,6 +95,9 @@ impl<S: Clone> Group<S> {
                     return Some(member);
                 }
             }
+        }
+        if asked < len {
+            locked(&self.turns).next = at + asked;
         }
         Some(first)
     }
@@ -155,6 +162,13 @@ mod tests {
                 Some((at * 7) % 1_000)
             );
         }
+    }
+
+    #[test]
+    fn in_a_crowd_a_ready_member_is_found_within_a_few_messages() {
+        let group = group(10_000);
+        let found = (0..10).filter_map(|_| group.pick(|member| *member == 9_000));
+        assert!(found.into_iter().any(|member| member == 9_000));
     }
 
     #[test]

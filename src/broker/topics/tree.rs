@@ -172,52 +172,47 @@ mod tests {
         }
     }
 
+    const STAYS: [&str; 5] = ["s/a/b", "s/+/b", "s/#", "+/a/+", "#"];
+
+    fn storm(tree: &Tree<u64>, keys: std::ops::Range<u64>) {
+        let filters = ["s/a/b", "s/+/b", "s/a/#", "+/a/b/#", "s/a/+"];
+        for key in keys.cycle().take(4_000) {
+            for filter in filters {
+                tree.subscribe(filter, key, key);
+            }
+            for filter in filters {
+                assert_eq!(tree.unsubscribe(filter, key), Some(key));
+            }
+        }
+    }
+
+    fn publish(tree: &Tree<u64>, storming: &AtomicBool) {
+        while storming.load(Ordering::Relaxed) {
+            let mut seen = matched(tree, "s/a/b");
+            seen.retain(|(key, _)| *key < 1_000);
+            assert_eq!(seen, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
+        }
+    }
+
     #[test]
     fn what_stays_subscribed_is_visited_once_throughout_a_storm() {
         let tree = Tree::default();
-        let stays = ["s/a/b", "s/+/b", "s/#", "+/a/+", "#"];
-        for (key, filter) in (0..).zip(stays) {
+        for (key, filter) in (0..).zip(STAYS) {
             tree.subscribe(filter, key, key);
         }
         let storming = AtomicBool::new(true);
         thread::scope(|scope| {
-            let storms: Vec<_> = (0..2_u64)
-                .map(|storm| {
-                    let tree = &tree;
-                    scope.spawn(move || {
-                        for round in 0..4_000_u64 {
-                            let key = 1_000 + storm * 1_000 + round % 100;
-                            let filters = ["s/a/b", "s/+/b", "s/a/#", "+/a/b/#", "s/a/+"];
-                            for filter in filters {
-                                tree.subscribe(filter, key, key);
-                            }
-                            for filter in filters {
-                                assert_eq!(tree.unsubscribe(filter, key), Some(key));
-                            }
-                        }
-                    })
-                })
-                .collect();
-            let publishers: Vec<_> = (0..2)
-                .map(|_| {
-                    scope.spawn(|| {
-                        while storming.load(Ordering::Relaxed) {
-                            let mut seen = matched(&tree, "s/a/b");
-                            seen.retain(|(key, _)| *key < 1_000);
-                            assert_eq!(seen, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
-                        }
-                    })
-                })
-                .collect();
-            for storm in storms {
-                storm.join().unwrap();
-            }
+            let storms =
+                [1_000..1_100, 2_000..2_100].map(|keys| scope.spawn(|| storm(&tree, keys)));
+            let publishers = [(); 2].map(|()| scope.spawn(|| publish(&tree, &storming)));
+            let ends = storms.map(thread::ScopedJoinHandle::join);
             storming.store(false, Ordering::Relaxed);
-            for publisher in publishers {
-                publisher.join().unwrap();
-            }
+            let ends = ends
+                .into_iter()
+                .chain(publishers.map(thread::ScopedJoinHandle::join));
+            assert!(ends.into_iter().all(|end| end.is_ok()));
         });
-        for (key, filter) in (0..).zip(stays) {
+        for (key, filter) in (0..).zip(STAYS) {
             tree.unsubscribe(filter, key);
         }
         assert!(tree.is_bare());

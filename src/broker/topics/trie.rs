@@ -45,6 +45,13 @@ impl Links {
             _ => &mut self.named,
         }
     }
+
+    /// The levels of filters that a level of a topic leads to.
+    fn towards(self, level: &str) -> impl Iterator<Item = &str> {
+        let one_level = (self.one_level > 0).then_some(ONE_LEVEL);
+        let named = (self.named > 0).then_some(level);
+        one_level.into_iter().chain(named)
+    }
 }
 
 /// The root's links, read by every walk without a lock.
@@ -75,6 +82,15 @@ struct Node<S> {
     number: u64,
     links: Links,
     members: Members<S>,
+}
+
+impl<S> Node<S> {
+    const fn step(&self) -> Step {
+        Step {
+            number: self.number,
+            links: self.links,
+        }
+    }
 }
 
 /// Where a walk stands.
@@ -211,33 +227,32 @@ impl<S: Clone> Trie<S> {
             number: ROOT,
             links,
         });
-        let mut levels = topic.split('/').peekable();
-        while let Some(level) = levels.next() {
-            let is_last = levels.peek().is_none();
+        let (above, last) = match topic.rsplit_once('/') {
+            Some((above, last)) => (Some(above), last),
+            None => (None, topic),
+        };
+        for level in above.into_iter().flat_map(|above| above.split('/')) {
             for step in here.drain(..) {
                 self.visit_all_below(step, &mut edge, visit);
-                let follow = [(step.links.one_level, ONE_LEVEL), (step.links.named, level)];
-                for (_, level) in follow.into_iter().filter(|(links, _)| *links > 0) {
+                for level in step.links.towards(level) {
                     let key = edge.key(step.number, level);
-                    if is_last {
-                        let Some((step, members)) = self.end(key) else {
-                            continue;
-                        };
-                        members.visit(visit);
-                        // `sport/#` matches `sport` (MQTT 5 4.7.1.2).
-                        self.visit_all_below(step, &mut edge, visit);
-                    } else if let Some(node) = self.edges.of(key).get(key) {
-                        below.push(Step {
-                            number: node.number,
-                            links: node.links,
-                        });
-                    }
+                    below.extend(self.edges.of(key).get(key).map(Node::step));
                 }
             }
             if below.is_empty() {
                 return;
             }
             std::mem::swap(&mut here, &mut below);
+        }
+        for step in here {
+            self.visit_all_below(step, &mut edge, visit);
+            for level in step.links.towards(last) {
+                if let Some((end, members)) = self.end(edge.key(step.number, level)) {
+                    members.visit(visit);
+                    // `sport/#` matches `sport` (MQTT 5 4.7.1.2).
+                    self.visit_all_below(end, &mut edge, visit);
+                }
+            }
         }
     }
 
@@ -252,11 +267,7 @@ impl<S: Clone> Trie<S> {
     fn end(&self, key: &[u8]) -> Option<(Step, Members<S>)> {
         let edges = self.edges.of(key);
         let node = edges.get(key)?;
-        let step = Step {
-            number: node.number,
-            links: node.links,
-        };
-        Some((step, node.members.clone()))
+        Some((node.step(), node.members.clone()))
     }
 
     /// How many nodes there are besides the root.
