@@ -16,17 +16,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access::Access,
     archive::{Archive, Changes},
-    auth::Authentication,
     exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
+    limits::{Admission, Incidents, Limits},
     line::locked,
     lines::Lines,
+    listener::Pending,
     mailbox::Postage,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
-    rights::Rights,
     session::Will,
 };
 use crate::{
@@ -41,11 +41,17 @@ const WILLS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
+    /// Who may come in and what they may do; replaced as a whole.
     pub(crate) access: ArcSwap<Access>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
+    /// Who comes in, and when.
+    pub(crate) admission: Admission<Pending>,
+    /// What those who are in may cost.
+    pub(crate) limits: Limits,
+    pub(crate) incidents: Arc<Incidents>,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: BrokerMetrics,
@@ -64,10 +70,13 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         config: MqttConfig,
-        authentication: Authentication,
+        access: Access,
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
+        let gate = Gate::new(config.connections_max, config.connections_per_address_max);
+        let gate = Arc::new(gate);
+        let incidents = Arc::new(Incidents::new(Arc::clone(&clock)));
         let queues = &config.limits.queues;
         let postage = Postage::new(
             queues.messages_max,
@@ -79,9 +88,17 @@ impl Core {
         let retained = RetainedMessages::new(retained.messages_max, retained.bytes_max);
         let exchange = Exchange::new(archive, Arc::new(postage), retained);
         Self {
-            registry: Registry::new(config.sessions_away_max),
+            admission: Admission::new(
+                &config.limits.connects,
+                Arc::clone(&gate),
+                Arc::clone(&incidents),
+                Arc::clone(&clock),
+            ),
+            limits: Limits::new(&config.limits.rates, Arc::clone(&incidents)),
+            incidents,
+            gate,
+            registry: Registry::new(config.sessions_away_max, &config.limits.sessions),
             lines: Lines::new(),
-            gate: Gate::new(config.connections_max, config.connections_per_address_max),
             pulse: Pulse::new(clock.steady()),
             stall_max: Ticks::at_least(config.stall_deadline),
             metrics: BrokerMetrics::new(),
@@ -91,10 +108,7 @@ impl Core {
             tasks: TaskTracker::new(),
             wills: Mutex::default(),
             config,
-            access: ArcSwap::from_pointee(Access {
-                authentication,
-                rights: Rights::default(),
-            }),
+            access: ArcSwap::from_pointee(access),
             exchange: Arc::new(exchange),
             clock,
         }

@@ -101,6 +101,7 @@ pub(crate) type SubscriptionIds = SmallVec<[u32; 2]>;
 
 /// A message for one session.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the packet's own flags")]
 pub(crate) struct Letter {
     /// The message.
     pub(crate) message: Arc<Message>,

@@ -8,6 +8,7 @@ use super::{
     exchange::{Dispatch, Routed},
     hub::Core,
     inlet::Receipt,
+    limits::{Limit, Who},
     message::Message,
     records,
     session::Session,
@@ -35,6 +36,8 @@ pub(crate) fn publish(
         if let Some(receipt) = receipt {
             receipt.withdraw();
         }
+        let who = Who::Principal(&session.principal);
+        core.limits.bite(Limit::RetainedPayload, who);
         return Err(NotTaken::Full);
     }
     let message = Message {
@@ -76,6 +79,8 @@ pub(crate) fn publish(
             if let Some(receipt) = receipt {
                 receipt.withdraw();
             }
+            let who = Who::Principal(&session.principal);
+            core.limits.bite(Limit::Retained, who);
             Err(NotTaken::Full)
         }
     }
