@@ -83,10 +83,6 @@ impl<'a> Filter<'a> {
         self.inner
     }
 
-    /// Whether it can match more than one topic.
-    pub(crate) fn has_wildcards(&self) -> bool {
-        has_wildcards(self.inner)
-    }
 }
 
 /// Checks a topic name as PUBLISH and a will carry it.
