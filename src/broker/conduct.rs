@@ -206,8 +206,9 @@ impl<I: Inlet> Connection<I> {
     }
 
     fn deny(&mut self, version: Version, denied: Denied, scratch: &mut Scratch) {
-        self.core().admission.failed(self.peer);
-        self.turn_away(version, denied.into(), scratch);
+        let reason = denied.into();
+        self.judged(Some(reason));
+        self.turn_away(version, reason, scratch);
     }
 
     fn admit(
@@ -217,7 +218,6 @@ impl<I: Inlet> Connection<I> {
         scratch: &mut Scratch,
     ) {
         let core = self.core();
-        core.admission.proved(self.peer);
         let access = core.access.load();
         let agreed = agree(
             version,
@@ -227,6 +227,7 @@ impl<I: Inlet> Connection<I> {
             rand::random,
         );
         drop(access);
+        self.judged(agreed.as_ref().err().copied());
         let Agreement {
             mut session,
             connack,

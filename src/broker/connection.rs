@@ -230,12 +230,6 @@ impl<I: Inlet> Connection<I> {
                 }
                 None
             }
-            Some(Hold::Rate(pause)) => {
-                if pause.as_mut().poll(cx).is_pending() {
-                    return false;
-                }
-                None
-            }
             Some(Hold::Check(check, _)) => {
                 let Poll::Ready(outcome) = check.as_mut().poll(cx) else {
                     return false;
@@ -245,6 +239,12 @@ impl<I: Inlet> Connection<I> {
                     self.handle_partial(scratch);
                 }
                 return true;
+            }
+            Some(Hold::Rate(pause)) => {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                None
             }
             Some(Hold::Room(room, since)) => {
                 if room.as_mut().poll(cx).is_pending() {

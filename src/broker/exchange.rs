@@ -21,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rmqtt_codec::types::QoS;
@@ -36,10 +37,11 @@ use super::{
     archive::{Archive, Changes, NoRoom, Written},
     inlet::Receipt,
     mailbox::{Mailbox, Postage, Posted},
-    message::{Body, Letter, Message},
+    message::{Bodies, Letter, Message},
     records::{self, LetterRecord},
     registry::Registry,
 };
+use crate::domain::UnixNanos;
 
 /// No subscription matched; MQTT 5's word for it in PUBACK and PUBREC.
 pub(crate) const NO_SUBSCRIBERS: u8 = 0x10;
@@ -52,9 +54,12 @@ pub(crate) struct Exchange {
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) postage: Arc<Postage>,
     pub(crate) metrics: ExchangeMetrics,
+    /// How long a letter waits for a client that is away, nanoseconds.
+    pub(crate) wait_max_ns: u64,
     mailboxes: AtomicU64,
     sessions: AtomicU32,
-    bodies: AtomicU64,
+    pub(crate) bodies: Arc<Bodies>,
+    next_body: AtomicU64,
 }
 
 /// A message to route.
@@ -103,23 +108,26 @@ impl Exchange {
         archive: Arc<dyn Archive>,
         postage: Arc<Postage>,
         retained: RetainedMessages,
+        wait_max: Duration,
     ) -> Self {
         Self {
             subscribers: Subscribers::default(),
             retained,
+            bodies: Arc::new(Bodies::new(Arc::clone(&archive))),
             archive,
             postage,
             metrics: ExchangeMetrics::new(),
+            wait_max_ns: u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX),
             mailboxes: AtomicU64::new(1),
             sessions: AtomicU32::new(1),
-            bodies: AtomicU64::new(1),
+            next_body: AtomicU64::new(1),
         }
     }
 
     /// Numbers of records that were loaded are not given again.
     pub(crate) fn skip_to(&self, session: u32, body: u64) {
         self.sessions.fetch_max(session, Ordering::Relaxed);
-        self.bodies.fetch_max(body, Ordering::Relaxed);
+        self.next_body.fetch_max(body, Ordering::Relaxed);
     }
 
     /// A number for a session that outlives a restart. Four thousand million of them are never used up: only sessions
@@ -137,8 +145,8 @@ impl Exchange {
 
     /// Gives a message a record of its own.
     pub(crate) fn recorded(&self, mut message: Message) -> Arc<Message> {
-        let number = self.bodies.fetch_add(1, Ordering::Relaxed);
-        message.body = Some(Body::new(number, &self.archive));
+        let number = self.next_body.fetch_add(1, Ordering::Relaxed);
+        message.body = Some(self.bodies.body(number));
         Arc::new(message)
     }
 
@@ -281,7 +289,7 @@ impl Exchange {
     pub(crate) fn post_retained(
         &self,
         mailbox: &Arc<Mailbox>,
-        wanted: Vec<Letter>,
+        (wanted, now): (Vec<Letter>, UnixNanos),
         changes: &mut Changes,
     ) -> Posting {
         let mut drafts = Vec::new();
@@ -290,7 +298,9 @@ impl Exchange {
                 self.push(mailbox, letter);
                 continue;
             }
-            letter.message = self.recorded(letter.message.unrecorded());
+            let mut message = letter.message.unrecorded();
+            message.taken_at = now;
+            letter.message = self.recorded(message);
             letter.position = mailbox.reserve_beyond(letter.message.cost(), &self.postage);
             put_letter(changes, mailbox, &letter);
             put_body(changes, &letter.message);

@@ -80,6 +80,7 @@ impl Handle {
                 qos: how.into(),
                 retain: false,
                 expires: None,
+                taken_at: self.core.clock.now(),
                 body: None,
             },
             from: None,

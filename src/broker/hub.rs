@@ -7,7 +7,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -86,7 +85,12 @@ impl Core {
         );
         let retained = &config.limits.retained;
         let retained = RetainedMessages::new(retained.messages_max, retained.bytes_max);
-        let exchange = Exchange::new(archive, Arc::new(postage), retained);
+        let exchange = Exchange::new(
+            archive,
+            Arc::new(postage),
+            retained,
+            config.limits.sessions.message_expiry_max,
+        );
         Self {
             admission: Admission::new(
                 &config.limits.connects,
@@ -130,6 +134,7 @@ impl Core {
     fn route_will(&self, will: Box<Will>) -> Result<(), Box<Will>> {
         let mut message = will.message.unrecorded();
         message.expires = self.expiry(will.expiry_s);
+        message.taken_at = self.clock.now();
         let dispatch = Dispatch {
             message,
             from: None,
@@ -144,17 +149,16 @@ impl Core {
         Ok(())
     }
 
-    /// When a message is too old that is worth so many seconds from now, or for ever, within the limit on it.
+    /// When a message is too old that is worth so many seconds from now.
     pub(crate) fn expiry(&self, seconds: Option<u32>) -> Option<UnixNanos> {
-        let most = self.config.limits.sessions.message_expiry_max;
-        let asked = seconds.map(|s| Duration::from_secs(s.into()));
-        let worth = match asked {
-            Some(asked) => asked.min(most),
-            None if most == Duration::MAX => return None,
-            None => most,
-        };
-        let nanos = u64::try_from(worth.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::from(seconds?).saturating_mul(1_000_000_000);
         Some(UnixNanos(self.clock.now().0.saturating_add(nanos)))
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.exchange.bodies.end();
     }
 }
 

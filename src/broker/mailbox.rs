@@ -380,6 +380,7 @@ mod tests {
             qos,
             retain: false,
             expires: None,
+            taken_at: crate::domain::UnixNanos(0),
             body: None,
         };
         Letter {

@@ -180,8 +180,8 @@ impl Ending {
             Self::Broker(Reason::TopicNameInvalid) => "topic_invalid",
             Self::Broker(Reason::RetainNotSupported) => "retain",
             Self::Broker(Reason::QuotaExceeded) => "quota",
-            Self::Broker(Reason::MessageRateTooHigh) => "message_rate",
             Self::Broker(Reason::NotAuthorized) => "not_authorised",
+            Self::Broker(Reason::MessageRateTooHigh) => "message_rate",
             Self::Broker(_) => "other",
         }
     }

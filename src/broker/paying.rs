@@ -1,7 +1,7 @@
 //! Where limits meet a connection: every packet is paid for before it is looked at, and an end that a limit brought about
 //! is entered in the book.
 
-use rmqtt_codec::v5::DisconnectReasonCode;
+use rmqtt_codec::v5::{ConnectAckReason, DisconnectReasonCode};
 use tokio::time::sleep;
 
 use super::{
@@ -78,6 +78,17 @@ pub(crate) fn fits(core: &Core, session: &Session, publish: &Publish<'_>) -> Res
 }
 
 impl<I: Inlet> Connection<I> {
+    /// Tells the door whether a client could prove who it is.
+    pub(crate) fn judged(&self, refusal: Option<ConnectAckReason>) {
+        match refusal {
+            None => self.core().admission.proved(self.peer),
+            Some(ConnectAckReason::BadUserNameOrPassword | ConnectAckReason::NotAuthorized) => {
+                self.core().admission.failed(self.peer);
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Enters the limit that brought the connection to its end, if one did.
     pub(crate) fn blame(&self, ending: Ending) {
         use DisconnectReasonCode as Reason;

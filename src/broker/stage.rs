@@ -31,13 +31,13 @@ pub(crate) enum Stage {
 pub(crate) enum Hold {
     /// The inlet had no room.
     Room(Pin<Box<dyn Future<Output = ()> + Send>>, Instant),
-    /// The client is beyond its rate.
-    Rate(Pin<Box<Sleep>>),
     /// The password of a CONNECT is being checked.
     Check(
         Pin<Box<dyn Future<Output = Result<Admitted, Denied>> + Send>>,
         Box<(Version, Connect)>,
     ),
+    /// The client is beyond its rate.
+    Rate(Pin<Box<Sleep>>),
     /// Too many acknowledgements are owed to a client that cannot be told a limit.
     Acknowledgements,
 }

@@ -222,7 +222,7 @@ impl Desk<'_> {
             return;
         }
         let mailbox = self.mailbox();
-        let posting = exchange.post_retained(&mailbox, letters, &mut self.changes);
+        let posting = exchange.post_retained(&mailbox, (letters, now), &mut self.changes);
         self.posting.append(posting);
     }
 

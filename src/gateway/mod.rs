@@ -33,8 +33,8 @@ use crate::{
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
 pub const STAGES: [(&str, &[Metric]); 8] = [
     ("broker", broker::METRICS),
-    ("broker: limits", broker::LIMIT_METRICS),
     ("access", broker::access::METRICS),
+    ("broker: limits", broker::LIMIT_METRICS),
     ("exchange", broker::EXCHANGE_METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),

@@ -19,6 +19,7 @@ use crate::{
         wire::{Reasons, Version, forwarded_of},
     },
     config::MqttConfig,
+    domain::UnixNanos,
 };
 
 /// Longest client identifier, bytes.
@@ -176,6 +177,7 @@ fn will(
         qos: will.qos,
         retain: will.retain,
         expires: None,
+        taken_at: UnixNanos::default(),
         body: None,
     };
     Ok(Some(Box::new(Will {
