@@ -26,7 +26,10 @@ fn announce(publisher: &mut Raw, topic: impl Fn(usize) -> String, count: usize, 
         publisher.send(&notice(1, &topic(number), id, bytes));
         let answer = publisher.receive().expect("PUBACK");
         assert_eq!(answer.first, 0x40, "{answer:?}");
-        assert!(answer.body.get(2).is_none_or(|code| *code < 0x80), "{answer:x?}");
+        assert!(
+            answer.body.get(2).is_none_or(|code| *code < 0x80),
+            "{answer:x?}"
+        );
     }
 }
 
@@ -59,7 +62,9 @@ fn who_subscribes_and_never_reads_costs_its_own_queue_and_no_publisher_waits() {
     scene.clean_is_served();
     publisher.send(&notice(0, "plaza/last", 0, 5));
     assert_eq!(listener.receive().expect("the last notice").first, 0x30);
-    scene.until("deaf clients are cut off", |_| scene.ended("stalled") >= 20.0);
+    scene.until("deaf clients are cut off", |_| {
+        scene.ended("stalled") >= 20.0
+    });
     drop((crowd, publisher, listener));
     scene.close();
 }

@@ -93,7 +93,10 @@ fn keep_alive_0_and_65535_are_replaced_or_enforced() {
         assert_eq!(connack.body[1], 0);
         if level == V5 {
             let told = [0x13, 0, 10];
-            assert!(connack.body.windows(3).any(|bytes| bytes == told), "{connack:?}");
+            assert!(
+                connack.body.windows(3).any(|bytes| bytes == told),
+                "{connack:?}"
+            );
         }
         silent.push((level, client));
     }

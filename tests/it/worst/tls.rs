@@ -43,8 +43,7 @@ impl Office {
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let cert = params.signed_by(&key, &authority).unwrap();
@@ -142,7 +141,9 @@ fn silent_tls_handshakes_end_at_the_connect_deadline_and_nobody_waits_behind_the
         }
     }
     // And some that finish the handshake, and say nothing in MQTT.
-    let done: Vec<_> = (0..20).map(|_| handshake(address, &config).unwrap()).collect();
+    let done: Vec<_> = (0..20)
+        .map(|_| handshake(address, &config).unwrap())
+        .collect();
     for n in 0..5 {
         is_served(address, &config, &format!("tls-{n}"));
     }
@@ -262,7 +263,12 @@ fn a_flood_of_key_updates_ends_the_connection_or_costs_nobody_else_anything() {
         scene.clean_is_served();
         is_served(address, &config, "tls");
     }
-    drop(crowd.drain(..).map(|thread| thread.join().unwrap()).collect::<Vec<_>>());
+    drop(
+        crowd
+            .drain(..)
+            .map(|thread| thread.join().unwrap())
+            .collect::<Vec<_>>(),
+    );
     scene.close();
 }
 
