@@ -74,6 +74,11 @@ fn tokens_let_nobody_in_who_is_nobody_on_the_corpus_and_its_mutations() {
 }
 
 #[test]
+fn tokens_keep_their_invariants_on_the_corpus_and_its_mutations() {
+    smoke("jwt", 20_000, jwt);
+}
+
+#[test]
 fn topics_and_filters_keep_their_invariants_on_the_corpus_and_its_mutations() {
     smoke("topics", 20_000, topics);
 }
