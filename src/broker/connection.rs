@@ -37,7 +37,7 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::{Mail, Session},
+    session::{Mail, Session, Subscription},
     stage::{Hold, Stage},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct Connection<I: Inlet> {
     unsent: Vec<u8>,
     stream: TcpStream,
     slot: Slot,
-    peer: IpAddr,
+    pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
     pub(crate) stage: Stage,
 }
@@ -186,6 +186,9 @@ impl<I: Inlet> Connection<I> {
         } else if signals.has(Signals::EXPIRED) {
             let what = Some("the credentials have expired");
             self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
+        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
+            let what = Some("the credentials are revoked or the rights have changed");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
         } else if signals.has(Signals::STALLED) {
             self.depart(Ending::Stalled);
             self.stage = Stage::Done;
@@ -199,6 +202,20 @@ impl<I: Inlet> Connection<I> {
         }
     }
 
+    fn may_stay(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| {
+            let access = self.core().access.load();
+            let now = self.core().clock.now();
+            let principal = &session.principal;
+            let may_hear = |subscription: &Subscription| {
+                let filter = subscription.inner();
+                access.rights.may_subscribe(principal, filter)
+            };
+            access.recheck(principal, None, session.until, now).is_ok()
+                && session.kept.subscriptions.iter().all(may_hear)
+        })
+    }
+
     /// Offers a publish again that there was no room for.
     fn try_again(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let since = match self.hold.as_deref_mut() {
@@ -209,6 +226,22 @@ impl<I: Inlet> Connection<I> {
                     .as_ref()
                     .is_some_and(|s| s.kept.inbox.is_full(&s.terms))
                 {
+                    return false;
+                }
+                None
+            }
+            Some(Hold::Check(check, _)) => {
+                let Poll::Ready(outcome) = check.as_mut().poll(cx) else {
+                    return false;
+                };
+                if let Some(Hold::Check(_, connect)) = self.hold.take().map(|hold| *hold) {
+                    self.checked(*connect, outcome, scratch);
+                    self.handle_partial(scratch);
+                }
+                return true;
+            }
+            Some(Hold::Rate(pause)) => {
+                if pause.as_mut().poll(cx).is_pending() {
                     return false;
                 }
                 None

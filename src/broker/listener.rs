@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::{auth::AuthError, connection::Connection, hub::Hub, inlet::Inlet};
+use super::{
+    access::AccessError, connection::Connection, gate::Entry, hub::Hub, inlet::Inlet,
+    limits::Verdict,
+};
 use crate::supervise::TaskResult;
 
 /// Connections that may wait to be accepted: a district that reconnects after a power cut comes all at once.
@@ -25,6 +28,9 @@ const BACKLOG: i32 = 4096;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A socket that was accepted and may have to wait for its turn.
+pub(crate) type Pending = (TcpStream, SocketAddr);
 
 /// Why the broker cannot start.
 #[derive(Debug, Error)]
@@ -40,9 +46,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
-    /// Authentication is not set up.
+    /// A file that says who may do what cannot be used.
     #[error(transparent)]
-    Auth(#[from] AuthError),
+    Access(#[from] AccessError),
 }
 
 /// Listens on an address; IPv6 addresses take IPv6 only, so that both families of a port can be listed.
@@ -84,7 +90,11 @@ pub(crate) async fn accept<I: Inlet>(
         match accepted {
             Ok((stream, peer)) => {
                 pause = PAUSE_MIN;
-                welcome(&hub, stream, peer);
+                if let Verdict::Enters(pending, entry) =
+                    core.admission.offer(peer.ip(), (stream, peer))
+                {
+                    welcome(&hub, pending, entry);
+                }
             }
             Err(error) if concerns_one(&error) => core.metrics.accept_errors.increment(1),
             Err(error) => {
@@ -96,6 +106,25 @@ pub(crate) async fn accept<I: Inlet>(
         }
     }
     drop(listener);
+    drop(intake);
+    stop.cancelled().await;
+    Ok(())
+}
+
+/// Lets in the sockets that had to wait for their turn, until the intake closes; then waits to be stopped.
+pub(crate) async fn admit<I: Inlet>(
+    hub: Arc<Hub<I>>,
+    intake: TaskTrackerToken,
+    stop: CancellationToken,
+) -> TaskResult {
+    let core = &hub.core;
+    tokio::select! {
+        biased;
+        () = core.closing.cancelled() => {}
+        () = stop.cancelled() => {}
+        never = core.admission.attend(|pending, entry| welcome(&hub, pending, entry)) => match never {},
+    }
+    core.admission.close();
     drop(intake);
     stop.cancelled().await;
     Ok(())
@@ -113,12 +142,8 @@ fn concerns_one(error: &io::Error) -> bool {
     )
 }
 
-fn welcome<I: Inlet>(hub: &Arc<Hub<I>>, stream: TcpStream, peer: SocketAddr) {
+fn welcome<I: Inlet>(hub: &Arc<Hub<I>>, (stream, peer): Pending, entry: Entry) {
     let core = &hub.core;
-    let Some(entry) = core.gate.enter(peer.ip()) else {
-        core.metrics.shut_out();
-        return;
-    };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }

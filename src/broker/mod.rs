@@ -14,15 +14,18 @@
 
 mod inlet;
 pub mod principal;
+pub mod certificate;
 pub mod auth;
+pub mod rights;
+pub mod access;
 pub mod archive;
-mod rights;
-#[expect(dead_code, unused_imports, reason = "what uses it comes with the fan-out")]
 mod topics;
 mod listener;
 mod gate;
+mod limits;
 mod connection;
 mod conduct;
+mod paying;
 mod farewell;
 mod stage;
 mod scratch;
@@ -34,7 +37,6 @@ mod mailbox;
 mod message;
 mod records;
 mod restore;
-mod access;
 mod wire;
 mod line;
 mod lines;
@@ -49,6 +51,7 @@ mod metrics;
 pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
 
@@ -61,8 +64,8 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    access::Access,
     archive::Memory,
-    auth::Authentication,
     hub::{Core, Hub},
 };
 use crate::{
@@ -80,24 +83,24 @@ pub struct Broker;
 pub struct Bound {
     listeners: Vec<StdListener>,
     config: MqttConfig,
-    authentication: Authentication,
+    access: Access,
 }
 
 impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, or authentication lacks its key.
+    /// An address cannot be listened on, or a file of access cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let authentication = Authentication::new(auth)?;
+        let access = Access::load(auth)?;
         let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
             config: mqtt.clone(),
-            authentication,
+            access,
         })
     }
 }
@@ -111,7 +114,7 @@ impl Bound {
         self.listeners.iter().map(StdListener::local_addr).collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and one for each connection. What
     /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
@@ -124,7 +127,7 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        let core = Core::new(self.config, self.authentication, clock, archive);
+        let core = Core::new(self.config, self.access, clock, archive);
         let core = Arc::new(core);
         restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
@@ -137,6 +140,9 @@ impl Bound {
             let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
             tasks.spawn("mqtt-accept", accept);
         }
+        let intake = core.intakes.token();
+        let admit = listener::admit(Arc::clone(&hub), intake, tasks.token());
+        tasks.spawn("mqtt-admission", admit);
         tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
         Ok(Handle::new(core))
     }

@@ -31,8 +31,10 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 6] = [
+pub const STAGES: [(&str, &[Metric]); 8] = [
     ("broker", broker::METRICS),
+    ("access", broker::access::METRICS),
+    ("broker: limits", broker::LIMIT_METRICS),
     ("exchange", broker::EXCHANGE_METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
@@ -40,7 +42,7 @@ pub const STAGES: [(&str, &[Metric]); 6] = [
     ("uplink", uplink::METRICS),
 ];
 
-/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes and the log filter;
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes, access and the log filter;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors

@@ -5,10 +5,7 @@ use std::{
     collections::VecDeque,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr},
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixStream as StdUnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -26,8 +23,9 @@ use tokio::{
 use tokio_util::codec::Decoder;
 
 use super::super::{
+    access::Access,
     archive::Forgetful,
-    auth::{Authentication, token},
+    auth::token,
     connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
@@ -36,7 +34,7 @@ use super::super::{
     sweep,
 };
 use crate::{
-    config::{AuthConfig, AuthMethod, MqttConfig, Secret},
+    config::{AuthConfig, MqttConfig},
     domain::{Clock, Identity, Outcome, Settle as _, UnixNanos},
 };
 
@@ -144,17 +142,12 @@ pub(super) fn password(username: &str) -> String {
 
 impl Play {
     pub(super) fn new() -> Self {
-        let auth = AuthConfig {
-            method: AuthMethod::Hmac,
-            key: Some(Secret(KEY.to_vec())),
-            key_file: None,
-        };
-        let authentication = Authentication::new(&auth).expect("a key");
+        let access = Access::load(&AuthConfig::hmac(KEY)).expect("a key");
         let clock = Arc::new(StillClock::default());
         let archive = Forgetful::new();
         let core = Core::new(
             config(),
-            authentication,
+            access,
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(archive.clone()),
         );
@@ -269,7 +262,10 @@ impl Play {
             }
         }
         for slot in &mut self.clients {
-            if slot.as_ref().is_some_and(|client| client.task.is_finished()) {
+            if slot
+                .as_ref()
+                .is_some_and(|client| client.task.is_finished())
+            {
                 *slot = None;
             }
         }
@@ -301,11 +297,25 @@ impl Play {
         let core = &self.hub.core;
         assert_eq!(core.tasks.len(), 0, "a connection outlives its client");
         assert_eq!(core.registry.away(), 0, "a session outlives its expiry");
-        assert_eq!(core.exchange.subscribers.len(), 0, "a subscription outlives its session");
-        assert_eq!(core.exchange.postage.total(), 0, "letters without a mailbox are counted");
+        assert_eq!(
+            core.exchange.subscribers.len(),
+            0,
+            "a subscription outlives its session"
+        );
+        assert_eq!(
+            core.exchange.postage.total(),
+            0,
+            "letters without a mailbox are counted"
+        );
         let records = self.archive.records();
-        let left: Vec<_> = records.keys().filter(|key| !matches!(key, [0x63, ..])).collect();
-        assert!(left.is_empty(), "records of sessions that are gone: {left:x?}");
+        let left: Vec<_> = records
+            .keys()
+            .filter(|key| !matches!(key, [0x63, ..]))
+            .collect();
+        assert!(
+            left.is_empty(),
+            "records of sessions that are gone: {left:x?}"
+        );
     }
 }
 

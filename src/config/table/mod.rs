@@ -1,6 +1,7 @@
 //! The settings table: every setting of the daemon, once. Flags, environment variables, TOML keys, `--print-config` and
 //! docs/configuration.md are made from it; a setting that is not here does not exist.
 
+mod access;
 mod delivery;
 mod limits;
 mod node;
@@ -8,13 +9,14 @@ mod queue;
 mod reception;
 mod sessions;
 
-use std::{net::SocketAddr, sync::LazyLock};
+use std::{net::SocketAddr, path::PathBuf, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 6] = [
+const TABLES: [&[Setting]; 7] = [
     node::SETTINGS,
     reception::SETTINGS,
+    access::SETTINGS,
     limits::SETTINGS,
     sessions::SETTINGS,
     queue::SETTINGS,
@@ -39,10 +41,44 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
     ORDERED.iter().copied()
 }
 
-/// The setting of a key.
+/// A setting's former name: still taken, from a file, a variable or a flag.
+#[derive(Debug, Clone, Copy)]
+pub struct Former {
+    /// The key that it had.
+    pub key: &'static str,
+    /// The flag that it had.
+    pub flag: &'static str,
+    /// The key that it has.
+    pub now: &'static str,
+}
+
+impl Former {
+    /// The environment variable that it had.
+    #[must_use]
+    pub fn env(&self) -> String {
+        format!("SENSEGATE_{}", self.flag.replace('-', "_").to_uppercase())
+    }
+}
+
+/// Former names that are still taken.
+pub(super) const FORMER: &[Former] = &[Former {
+    key: "auth.method",
+    flag: "auth",
+    now: "auth.methods",
+}];
+
+/// The setting of a key, or of the key that it had.
 #[must_use]
 pub fn setting(key: &str) -> Option<&'static Setting> {
+    let former = FORMER.iter().find(|former| former.key == key);
+    let key = former.map_or(key, |former| former.now);
     settings().find(|setting| setting.key == key)
+}
+
+/// The former name of a setting.
+#[must_use]
+pub fn former(setting: &Setting) -> Option<&'static Former> {
+    FORMER.iter().find(|former| former.now == setting.key)
 }
 
 const KIB: u64 = 1 << 10;
@@ -82,4 +118,11 @@ fn addresses(items: &[String]) -> Result<Vec<SocketAddr>, (String, String)> {
         found.push(one);
     }
     Ok(found)
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("is no path".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
