@@ -9,13 +9,11 @@
 )]
 
 mod jwt;
-mod jwt;
 mod packet;
 mod play;
 mod session;
 mod topics;
 
-pub use jwt::jwt;
 pub use jwt::jwt;
 pub use packet::packet;
 pub use session::session;

@@ -35,7 +35,7 @@ fn a_closed_load_counts_what_the_server_acknowledged() {
             process_id: std::process::id(),
             connections: 20,
             window: 3,
-            key: Some(b"0123456789abcdef".to_vec()),
+            entry: Entry::keyed(b"0123456789abcdef".to_vec()),
             warm_up: Duration::from_millis(20),
             measured: Duration::from_millis(100),
         }
@@ -73,7 +73,7 @@ fn the_benchs_payload_is_one_that_the_gateway_reads() {
         domain::UnixNanos,
         normalise::{Classes, Encoded, Limits, Payload, PayloadFormat, normalise},
     };
-    let text = closed::PAYLOAD
+    let text = readings::PAYLOAD
         .replace('#', "7")
         .replace("TTTTTTTTTTTTT", "1800000000000");
     assert_eq!(text.len(), payload_bytes());
