@@ -22,10 +22,7 @@ use std::{
 };
 
 use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
@@ -39,6 +36,7 @@ use super::{
     scratch::{Scratch, with_scratch},
     session::Session,
     stage::{Hold, Stage},
+    transport::Stream,
 };
 
 /// Bytes that may wait for a slow reader before its own packets are left unread.
@@ -60,7 +58,7 @@ pub(crate) struct Connection<I: Inlet> {
     pub(crate) intake: Option<TaskTrackerToken>,
     partial: Vec<u8>,
     unsent: Vec<u8>,
-    stream: TcpStream,
+    stream: Stream,
     slot: Slot,
     peer: IpAddr,
     pub(crate) entry: Entry,
@@ -70,7 +68,7 @@ pub(crate) struct Connection<I: Inlet> {
 impl<I: Inlet> Connection<I> {
     pub(crate) fn new(
         hub: Arc<Hub<I>>,
-        stream: TcpStream,
+        stream: Stream,
         peer: IpAddr,
         entry: Entry,
         intake: TaskTrackerToken,

@@ -11,6 +11,7 @@ use super::{
     line::{Message, Signals},
     registry::Delivery,
     session::down_topic,
+    transport::Reloaded,
 };
 use crate::domain::Identity;
 
@@ -80,6 +81,13 @@ impl Handle {
     #[must_use]
     pub fn sessions_away(&self) -> usize {
         self.core.registry.away()
+    }
+
+    /// Reads the listeners' certificates, keys and revocation lists again, each listener's as a whole or not at all.
+    /// Open connections go on with what they were made with. Reads files: not for a worker of the runtime.
+    #[must_use]
+    pub fn reload_certificates(&self) -> Reloaded {
+        self.core.transport.reload()
     }
 
     /// Stops accepting and reading. When it resolves, no further publish will be offered; acknowledgements that are

@@ -22,6 +22,7 @@ use super::{
     registry::Registry,
     rights::Rights,
     session::Will,
+    transport::Transport,
 };
 use crate::{config::MqttConfig, domain::Clock};
 
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) gate: Gate,
+    pub(crate) transport: Transport,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: BrokerMetrics,
@@ -56,6 +58,7 @@ impl Core {
     pub(crate) fn new(
         config: MqttConfig,
         authentication: Authentication,
+        transport: Transport,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -70,6 +73,7 @@ impl Core {
             intakes: TaskTracker::new(),
             tasks: TaskTracker::new(),
             wills: Mutex::default(),
+            transport,
             config,
             authentication,
             rights: Rights::default(),

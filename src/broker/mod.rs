@@ -18,6 +18,8 @@ pub mod auth;
 pub mod archive;
 mod rights;
 mod listener;
+pub mod transport;
+pub mod certificate;
 mod gate;
 mod connection;
 mod conduct;
@@ -39,6 +41,7 @@ mod metrics;
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use listener::BindError;
+pub use transport::Reloaded;
 pub use metrics::METRICS;
 pub use registry::Delivery;
 
@@ -53,10 +56,12 @@ use tokio::net::TcpListener;
 use self::{
     auth::Authentication,
     hub::{Core, Hub},
+    listener::Porch,
+    transport::{Door, Transport},
 };
 use crate::{
-    config::{AuthConfig, MqttConfig},
-    domain::Clock,
+    config::{self, AuthConfig, MqttConfig},
+    domain::{Clock, SystemClock},
     supervise::TaskSet,
 };
 
@@ -68,23 +73,35 @@ pub struct Broker;
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<StdListener>,
+    transport: Transport,
     config: MqttConfig,
     authentication: Authentication,
+}
+
+/// What a listener was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundAddress {
+    /// What carries MQTT there.
+    pub transport: config::Transport,
+    /// Address and port.
+    pub address: SocketAddr,
 }
 
 impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, or authentication lacks its key.
+    /// An address cannot be listened on, authentication lacks its key, or a listener's certificates cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
         let authentication = Authentication::new(auth)?;
-        let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
+        let transport = Transport::load(mqtt, Arc::new(SystemClock))?;
+        let listeners = mqtt.listen.iter().map(|one| listener::listen(one.address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
+            transport,
             config: mqtt.clone(),
             authentication,
         })
@@ -92,12 +109,22 @@ impl Broker {
 }
 
 impl Bound {
-    /// The addresses listened on, with the ports that were chosen for port 0.
+    /// What is listened on, in the order of the configuration, with the ports that were chosen for port 0.
     ///
     /// # Errors
     /// The system does not say.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(StdListener::local_addr).collect()
+    pub fn addresses(&self) -> io::Result<Vec<BoundAddress>> {
+        let bound = |(listener, door): (&StdListener, &Arc<Door>)| {
+            Ok(BoundAddress {
+                transport: door.kind(),
+                address: listener.local_addr()?,
+            })
+        };
+        self.listeners
+            .iter()
+            .zip(self.transport.doors())
+            .map(bound)
+            .collect()
     }
 
     /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection.
@@ -110,16 +137,17 @@ impl Bound {
         clock: Arc<dyn Clock>,
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
-        let core = Arc::new(Core::new(self.config, self.authentication, clock));
+        let core = Core::new(self.config, self.authentication, self.transport, clock);
+        let core = Arc::new(core);
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
         });
-        for listener in self.listeners {
+        for (listener, door) in self.listeners.into_iter().zip(core.transport.doors()) {
             let listener = TcpListener::from_std(listener)?;
             let intake = core.intakes.token();
-            let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
-            tasks.spawn("mqtt-accept", accept);
+            let porch = Porch::new(Arc::clone(&hub), Arc::clone(door));
+            tasks.spawn("mqtt-accept", porch.accept(listener, intake, tasks.token()));
         }
         tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
         Ok(Handle::new(core))

@@ -1,11 +1,15 @@
 //! `sensegate check`: everything that can be known to be wrong without starting, all of it at once.
 
+use std::sync::Arc;
+
 use super::{Exit, Failure, print_plain, run::credentials, warn};
 use crate::{
+    broker::transport,
     config::{
         ConfigError, Sources,
         key::{self, Keyless, Missing},
     },
+    domain::{Clock, SystemClock},
     normalise::Classes,
 };
 
@@ -28,6 +32,14 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
             0
         }
     };
+    let certificates = transport::examine(merged.listeners(), &(Arc::new(SystemClock) as Arc<dyn Clock>));
+    for warning in &certificates.warnings {
+        warn(warning);
+    }
+    if !certificates.faults.is_empty() {
+        exit = exit.or(Some(Exit::Config));
+        faults.extend(certificates.faults);
+    }
     if let Some(failure) = key_fault(merged.config()) {
         exit = exit.or_else(|| Some(failure.exit()));
         faults.extend(failure.into_lines());

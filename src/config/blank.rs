@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::stages::{
+use super::{listener::ListenerDefaults, stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
     LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
-};
+}};
 use crate::domain::LaneMap;
 
 pub(super) fn blank() -> Config {
@@ -16,6 +16,7 @@ pub(super) fn blank() -> Config {
             stop_deadline: Duration::ZERO,
             worker_threads: 0,
             bound_file: None,
+            watch_interval: Duration::ZERO,
         },
         log: LogConfig {
             format: LogFormat::Text,
@@ -53,9 +54,10 @@ pub(super) fn blank() -> Config {
     }
 }
 
-const fn mqtt() -> MqttConfig {
+fn mqtt() -> MqttConfig {
     MqttConfig {
         listen: Vec::new(),
+        listener_defaults: ListenerDefaults::default(),
         connections_max: 0,
         connections_per_address_max: 0,
         packet_bytes_max: 0,

@@ -5,6 +5,7 @@
 //! flags over `SENSEGATE_*` over TOML over defaults; a list replaces the list of a lower source.
 
 mod stages;
+mod listener;
 mod setting;
 mod table;
 mod quantity;
@@ -16,6 +17,14 @@ mod problem;
 mod print;
 pub mod key;
 
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it sets up"
+)]
+pub use listener::{
+    ClientCa, ClientCert, ClientTrust, ListenerConfig, ListenerDefaults, ProxyConfig, TlsConfig,
+    Transport, WEBSOCKET_PATH,
+};
 pub use print::example_toml;
 #[expect(
     clippy::module_name_repetitions,

@@ -50,7 +50,7 @@ impl GatewayError {
         match self {
             Self::Runtime(_) => 71,
             Self::Metrics(_) | Self::Failed(_) => 70,
-            Self::Mqtt(BindError::Auth(_)) | Self::Classes(_) => 78,
+            Self::Mqtt(BindError::Auth(_) | BindError::Transport(_)) | Self::Classes(_) => 78,
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),
             Self::BoundFile { .. } => 73,

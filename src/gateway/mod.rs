@@ -6,6 +6,7 @@ mod bound;
 mod reload;
 mod running;
 mod status;
+mod watch;
 
 #[expect(
     clippy::module_name_repetitions,
@@ -30,14 +31,16 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 4] = [
+pub const STAGES: [(&str, &[Metric]); 5] = [
     ("broker", broker::METRICS),
+    ("transport", broker::transport::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),
     ("uplink", uplink::METRICS),
 ];
 
-/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes and the log filter;
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads
+/// certificates, classes and the log filter, and so does a change of the files that certificates were read from;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors
@@ -65,6 +68,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), GatewayError> {
 async fn serve(config: Config, reread: Reread, exporter: Exporter) -> Result<(), GatewayError> {
     let mut signals = Signals::new().map_err(GatewayError::Runtime)?;
     let mut running = Box::pin(Running::start(config, Arc::new(SystemClock), exporter)).await?;
+    let changes = running.changes();
     let failure = loop {
         tokio::select! {
             biased;
@@ -76,6 +80,7 @@ async fn serve(config: Config, reread: Reread, exporter: Exporter) -> Result<(),
                 }
                 Asked::Reload => Box::pin(running.reload(&reread)).await,
             },
+            () = changes.notified() => Box::pin(running.reload(&reread)).await,
         }
     };
     if let Some(failure) = &failure {

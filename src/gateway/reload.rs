@@ -1,4 +1,4 @@
-//! What SIGHUP changes: the classes and the log filter, all or nothing each. A set that is wrong leaves the old one in
+//! What SIGHUP changes: the listeners' certificates, the classes and the log filter, all or nothing each. A set that is wrong leaves the old one in
 //! force and is told in the log. Everything else takes a restart.
 
 use std::{fmt, sync::Arc};

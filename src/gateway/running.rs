@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     GatewayError,
     bound::Addresses,
     reload::{self, Reread},
     status::GatewayStatus,
+    watch::{Watch, files},
 };
 use crate::{
     admin::{Admin, Notifier},
@@ -42,6 +43,8 @@ pub(super) struct Running {
     ingest: Arc<Ingest<Receipt>>,
     /// Digest of the classes in force, for the next stream's Hello.
     schema: watch::Sender<[u8; 32]>,
+    /// Told when files have changed that are read again while running.
+    changes: Arc<Notify>,
     broker: Handle,
     writer: RunningWriter<Receipt>,
     /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
@@ -56,6 +59,7 @@ impl Running {
         clock: Arc<dyn Clock>,
         exporter: Exporter,
     ) -> Result<Self, GatewayError> {
+        let watched = Watch::new(files(&config));
         let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
         let opened = Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
@@ -81,6 +85,13 @@ impl Running {
 
         let mut reception = TaskSet::new();
         watch(&writer, &mut reception);
+        let changes = Arc::new(Notify::new());
+        let watching = watched.run(
+            config.node.watch_interval,
+            Arc::clone(&changes),
+            reception.token(),
+        );
+        reception.spawn("file-watch", watching);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
             classes,
@@ -118,6 +129,7 @@ impl Running {
             notifier,
             ingest,
             schema,
+            changes,
             broker,
             writer,
             reception,
@@ -135,9 +147,20 @@ impl Running {
         }
     }
 
+    /// Told when a reload is due because files have changed.
+    pub(super) fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changes)
+    }
+
     /// Puts in force what can change while running; what is wrong stays as it was.
     pub(super) async fn reload(&self, reread: &Reread) {
         self.notifier.reloading();
+        let broker = self.broker.clone();
+        let reread_certificates = move || broker.reload_certificates();
+        match tokio::task::spawn_blocking(reread_certificates).await {
+            Ok(certificates) => tracing::debug!(?certificates, "reload"),
+            Err(error) => tracing::error!(%error, "reload: reading the certificates failed"),
+        }
         match reread.read() {
             Err(problems) => tracing::error!(problems, "reload: the configuration stays as it was"),
             Ok(config) => {

@@ -2,16 +2,18 @@
 //! docs/configuration.md are made from it; a setting that is not here does not exist.
 
 mod delivery;
+mod listeners;
 mod node;
 mod queue;
 mod reception;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 4] = [
+const TABLES: [&[Setting]; 5] = [
     node::SETTINGS,
+    listeners::SETTINGS,
     reception::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,
@@ -49,20 +51,20 @@ fn narrow_u16(n: u64) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_error| {
         "is no address with a port, for example 0.0.0.0:1883 or [::]:1883".to_owned()
     })
 }
 
-fn addresses(items: &[String]) -> Result<Vec<SocketAddr>, (String, String)> {
-    let mut found = Vec::with_capacity(items.len());
-    for item in items {
-        let one = address(item).map_err(|what| (item.clone(), what))?;
-        if found.contains(&one) && one.port() != 0 {
-            return Err((item.clone(), "stands there twice".to_owned()));
-        }
-        found.push(one);
+/// Whether an address is taken already; port 0 is a new one each time.
+fn address_clash(taken: impl IntoIterator<Item = SocketAddr>, one: SocketAddr) -> bool {
+    one.port() != 0 && taken.into_iter().any(|other| other == one)
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("is no path".to_owned());
     }
-    Ok(found)
+    Ok(PathBuf::from(text))
 }

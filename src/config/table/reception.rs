@@ -1,10 +1,8 @@
-//! Settings of reception: the MQTT listeners, who may connect, and what a payload may be.
-
-use std::path::PathBuf;
+//! Settings of reception: what MQTT clients may do, who may connect, and what a payload may be.
 
 use super::{
-    DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, addresses, narrow_u16, narrow_u32,
-    narrow_usize,
+    DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, narrow_u16, narrow_u32,
+    narrow_usize, path,
 };
 use crate::config::{
     key::check_key,
@@ -12,26 +10,6 @@ use crate::config::{
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "mqtt.listen",
-        flag: "mqtt-listen",
-        default: Preset::Text("0.0.0.0:1883"),
-        help: "Address to take MQTT 3.1.1 and 5 on, TCP; repeatable.",
-        reason: "MQTT's registered port, on every IPv4 interface: devices come from outside the node.",
-        shape: Shape::List {
-            named: "ADDRESS",
-            set: |config, items| {
-                if items.is_empty() {
-                    return Err((
-                        String::new(),
-                        "is no address: at least one is needed".to_owned(),
-                    ));
-                }
-                config.mqtt.listen = addresses(items)?;
-                Ok(())
-            },
-        },
-    },
     Setting {
         key: "mqtt.connections_max",
         flag: "mqtt-connections-max",
@@ -262,10 +240,3 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
 ];
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("is no path".to_owned());
-    }
-    Ok(PathBuf::from(text))
-}
