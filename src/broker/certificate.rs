@@ -20,6 +20,10 @@ const SUBJECT_BYTES_MAX: usize = 512;
 
 /// A verified client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "the gateway's own certificate is another thing"
+)]
 pub struct PeerCertificate {
     /// Serial number, big-endian without leading zeros; unique to its issuer only.
     pub serial: Box<[u8]>,
@@ -109,9 +113,8 @@ fn keep<T>(names: &mut Vec<T>, name: Option<T>) {
 }
 
 fn shown(name: &str) -> Option<Box<str>> {
-    let plain = !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && !name.chars().any(char::is_control);
+    let plain =
+        !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
     plain.then(|| name.into())
 }
 

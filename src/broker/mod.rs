@@ -41,9 +41,9 @@ mod metrics;
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use listener::BindError;
-pub use transport::Reloaded;
 pub use metrics::METRICS;
 pub use registry::Delivery;
+pub use transport::Reloaded;
 
 use std::{
     io,

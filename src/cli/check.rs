@@ -32,7 +32,10 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
             0
         }
     };
-    let certificates = transport::examine(merged.listeners(), &(Arc::new(SystemClock) as Arc<dyn Clock>));
+    let certificates = transport::examine(
+        merged.listeners(),
+        &(Arc::new(SystemClock) as Arc<dyn Clock>),
+    );
     for warning in &certificates.warnings {
         warn(warning);
     }

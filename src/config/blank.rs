@@ -2,10 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{listener::ListenerDefaults, stages::{
-    AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig, WhenFull,
-}};
+use super::{
+    listener::ListenerDefaults,
+    stages::{
+        AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds,
+        LogConfig, LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig,
+        WhenFull,
+    },
+};
 use crate::domain::LaneMap;
 
 pub(super) fn blank() -> Config {

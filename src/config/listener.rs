@@ -31,12 +31,7 @@ pub enum Transport {
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Tcp,
-        Self::Tls,
-        Self::WebSocket,
-        Self::SecureWebSocket,
-    ];
+    pub const ALL: [Self; 4] = [Self::Tcp, Self::Tls, Self::WebSocket, Self::SecureWebSocket];
 
     /// The scheme of its URL.
     #[must_use]
@@ -410,7 +405,8 @@ mod tests {
 
     #[test]
     fn options_win_over_the_settings_that_win_over_nothing() {
-        let text = "wss://0.0.0.0:443/mqtt?client-cert=required&cert=/own%20one&crl=/a&crl=/b&proxy=v2";
+        let text =
+            "wss://0.0.0.0:443/mqtt?client-cert=required&cert=/own%20one&crl=/a&crl=/b&proxy=v2";
         let listener = ListenerConfig::parse(text, &defaults()).unwrap();
         let tls = listener.tls.clone().unwrap();
         assert_eq!(tls.cert_file, PathBuf::from("/own one"));

@@ -9,3 +9,4 @@ mod path;
 mod platform;
 mod stop;
 mod support;
+mod transport;

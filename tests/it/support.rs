@@ -30,6 +30,7 @@ pub(crate) struct Gateway {
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
     pub(crate) admin: SocketAddr,
+    bound: Value,
 }
 
 impl Node {
@@ -76,12 +77,13 @@ impl Node {
                 return Err(status);
             }
             if received(&notify, "READY=1") {
-                let (mqtt, admin) = addresses(&bound);
+                let bound: Value = serde_json::from_slice(&fs::read(&bound).unwrap()).unwrap();
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt,
-                    admin,
+                    mqtt: address(&bound["mqtt"][0]),
+                    admin: address(&bound["admin"]),
+                    bound,
                 });
             }
         }
@@ -149,6 +151,16 @@ impl Gateway {
         panic!("the gateway did not say that it has reloaded");
     }
 
+    /// Where the listener of a scheme listens: its `at`th, counted from 0.
+    pub(crate) fn listener(&self, scheme: &str, at: usize) -> SocketAddr {
+        address(&self.bound[scheme][at])
+    }
+
+    /// The process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The body of one of the admin listener's pages, and its status code.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http_get(self.admin, path)
@@ -187,10 +199,8 @@ fn received(notify: &UnixDatagram, wanted: &str) -> bool {
         .any(|line| line == wanted)
 }
 
-fn addresses(bound: &Path) -> (SocketAddr, SocketAddr) {
-    let bound: Value = serde_json::from_slice(&fs::read(bound).unwrap()).unwrap();
-    let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
-    (address(&bound["mqtt"][0]), address(&bound["admin"]))
+fn address(value: &Value) -> SocketAddr {
+    value.as_str().unwrap().parse().unwrap()
 }
 
 /// One HTTP/1.0 GET by hand: the admin pages need no client library.

@@ -30,6 +30,10 @@ const PONG: u8 = 10;
 
 /// Why a client's frames are not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "`Fault` alone would say nothing where it is used"
+)]
 pub enum FrameFault {
     /// The client broke the framing.
     #[error("broken WebSocket framing: {0}")]
@@ -74,8 +78,7 @@ pub struct Decoded {
 pub struct Decoder {
     head: [u8; HEAD_BYTES_MAX],
     have: u8,
-    /// Whether the payload of the current frame is being read.
-    within: bool,
+    place: Place,
     op: u8,
     mask: [u8; 4],
     left: u32,
@@ -88,6 +91,13 @@ pub struct Decoder {
     control: Vec<u8>,
 }
 
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Head,
+    Payload,
+}
+
 impl Decoder {
     /// A stream's beginning; messages may have `message_max` bytes.
     #[must_use]
@@ -95,7 +105,7 @@ impl Decoder {
         Self {
             head: [0; HEAD_BYTES_MAX],
             have: 0,
-            within: false,
+            place: Place::Head,
             op: 0,
             mask: [0; 4],
             left: 0,
@@ -115,16 +125,18 @@ impl Decoder {
         let mut decoded = Decoded::default();
         let mut at = 0;
         while decoded.close.is_none() {
-            if !self.within {
+            if self.place == Place::Head {
                 let rest = bytes.get(at..).unwrap_or_default();
                 let used = self.read_head(rest)?;
                 at += used;
-                if !self.within {
+                if self.place == Place::Head {
                     break;
                 }
             }
             let rest = bytes.get_mut(at..).unwrap_or_default();
-            let count = rest.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let count = rest
+                .len()
+                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
             let Some(piece) = rest.get_mut(..count) else {
                 break;
             };
@@ -140,7 +152,7 @@ impl Decoder {
             if self.left > 0 {
                 break;
             }
-            self.within = false;
+            self.place = Place::Head;
             if self.op >= CLOSE {
                 self.end_control(&mut decoded)?;
             }
@@ -163,7 +175,7 @@ impl Decoder {
             if self.have >= 2 && usize::from(self.have) == self.head_length() {
                 self.have = 0;
                 self.start()?;
-                self.within = true;
+                self.place = Place::Payload;
                 break;
             }
         }
@@ -389,7 +401,10 @@ mod tests {
         let long_form = [&[0x82, 0x80 | 126, 0, 5][..], &KEY].concat();
         let longer_form = [&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0, 255, 255][..], &KEY].concat();
         let huge = [&[0x82, 0x80 | 127][..], &[0xff; 8], &KEY].concat();
-        let pieces = [framed(0x02, &vec![0; 600_000]), framed(0x00, &vec![0; 600_000])];
+        let pieces = [
+            framed(0x02, &vec![0; 600_000]),
+            framed(0x00, &vec![0; 600_000]),
+        ];
         for (stream, code) in [
             (unmasked, 1002),
             (framed(0xc2, b"ab"), 1002),
@@ -407,9 +422,17 @@ mod tests {
             (framed(0x82, &vec![0; (1 << 20) + 1]), 1009),
             (huge, 1009),
             (pieces.concat(), 1009),
-            (framed(0x89, b"").repeat(usize::from(CONTROLS_MAX) + 1), 1008),
+            (
+                framed(0x89, b"").repeat(usize::from(CONTROLS_MAX) + 1),
+                1008,
+            ),
         ] {
-            assert_eq!(decode(&stream).unwrap_err().code(), code, "{:x?}", stream.get(..16));
+            assert_eq!(
+                decode(&stream).unwrap_err().code(),
+                code,
+                "{:x?}",
+                stream.get(..16)
+            );
         }
     }
 

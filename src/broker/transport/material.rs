@@ -265,10 +265,14 @@ fn own(
             cert: cert_file.clone(),
             key: key_file.clone(),
         },
-        rustls::Error::InvalidCertificate(error) => {
-            unusable(cert_file, format!("holds a certificate that cannot be used: {error}"))
-        }
-        other => unusable(key_file, format!("holds a key that cannot be used: {other}")),
+        rustls::Error::InvalidCertificate(error) => unusable(
+            cert_file,
+            format!("holds a certificate that cannot be used: {error}"),
+        ),
+        other => unusable(
+            key_file,
+            format!("holds a key that cannot be used: {other}"),
+        ),
     })?;
     Ok((certified, until))
 }
@@ -296,7 +300,10 @@ fn authorities(path: &Path, bytes: &[u8]) -> Result<Arc<RootCertStore>, Material
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, bytes)? {
         roots.add(certificate).map_err(|error| {
-            unusable(path, format!("holds an authority that cannot be used: {error}"))
+            unusable(
+                path,
+                format!("holds an authority that cannot be used: {error}"),
+            )
         })?;
     }
     Ok(Arc::new(roots))
@@ -392,7 +399,10 @@ fn verifier(
         .ca()
         .map_or(tls.cert_file.as_path(), |ca| &ca.ca_file);
     builder.build().map_err(|error| {
-        unusable(path, format!("authorities or revocation lists cannot be used: {error}"))
+        unusable(
+            path,
+            format!("authorities or revocation lists cannot be used: {error}"),
+        )
     })
 }
 

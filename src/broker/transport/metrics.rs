@@ -77,13 +77,22 @@ pub(super) struct Handshakes([Counter; 7]);
 impl Handshakes {
     pub(super) fn new(transport: Transport) -> Self {
         let transport = transport.scheme();
-        Self(RESULTS.map(
-            |result| counter!(HANDSHAKES, "transport" => transport, "result" => result),
-        ))
+        Self(
+            RESULTS
+                .map(|result| counter!(HANDSHAKES, "transport" => transport, "result" => result)),
+        )
     }
 
     pub(super) fn count(&self, how: Handshake) {
-        let [done, resumed, certificate, refused, protocol, http, unfinished] = &self.0;
+        let [
+            done,
+            resumed,
+            certificate,
+            refused,
+            protocol,
+            http,
+            unfinished,
+        ] = &self.0;
         match how {
             Handshake::Done => done,
             Handshake::Resumed => resumed,
@@ -137,6 +146,9 @@ pub(super) fn reloaded(result: &'static str) {
 
 pub(super) fn expires(listener: &str, at: UnixNanos) {
     let seconds = at.0 / 1_000_000_000;
-    #[expect(clippy::cast_precision_loss, reason = "a gauge; exact for 285 million years")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge; exact for 285 million years"
+    )]
     gauge!(EXPIRY, "listener" => listener.to_owned()).set(seconds as f64);
 }

@@ -29,14 +29,14 @@ use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-pub use self::{material::MaterialFault, metrics::METRICS};
-pub(crate) use self::{metrics::Unannounced, stream::Stream};
 use self::{
     material::Material,
     metrics::{Handshakes, expires, reloaded},
     tls::TlsStream,
     websocket::WebSocket,
 };
+pub use self::{material::MaterialFault, metrics::METRICS};
+pub(crate) use self::{metrics::Unannounced, stream::Stream};
 use super::certificate::PeerCertificate;
 use crate::{
     config::{ListenerConfig, MqttConfig, ProxyConfig, TlsConfig, Transport as Kind},
@@ -98,9 +98,10 @@ struct Secure {
 impl Transport {
     /// Reads the certificates of every listener.
     pub(crate) fn load(config: &MqttConfig, clock: Arc<dyn Clock>) -> Result<Self, TransportError> {
-        let doors = config.listen.iter().map(|listener| {
-            Door::open(listener, config.packet_bytes_max, &clock).map(Arc::new)
-        });
+        let doors = config
+            .listen
+            .iter()
+            .map(|listener| Door::open(listener, config.packet_bytes_max, &clock).map(Arc::new));
         Ok(Self {
             doors: doors.collect::<Result<_, _>>()?,
             clock,
@@ -123,7 +124,13 @@ impl Transport {
     }
 
     /// Whether a revocation list of any listener in force now holds the certificate.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for connections that look again once lists have changed"))]
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for connections that look again once lists have changed"
+        )
+    )]
     pub(crate) fn is_revoked(&self, certificate: &PeerCertificate) -> bool {
         self.doors
             .iter()

@@ -1,5 +1,5 @@
-//! The header of the PROXY protocol, version 2, by which a load balancer says whose connection it passes on (HAProxy's
-//! proxy-protocol.txt, section 2.2). Pure: bytes in, header or fault out.
+//! The header of the PROXY protocol, version 2, by which a load balancer says whose connection it passes on
+//! (`HAProxy`'s proxy-protocol.txt, section 2.2). Pure: bytes in, header or fault out.
 //!
 //! ```text
 //!  0           12        13         14       16
@@ -30,6 +30,10 @@ pub struct Header {
 
 /// Why a header is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "`Fault` alone would say nothing where it is used"
+)]
 pub enum ProxyFault {
     /// The bytes are no header.
     #[error("no PROXY header of version 2")]

@@ -40,9 +40,7 @@ impl Office {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "office");
+        params.distinguished_name.push(DnType::CommonName, "office");
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let office = Self {
             dir: TempDir::new().unwrap(),
@@ -224,7 +222,9 @@ async fn a_handshake_byte_by_byte_in_small_records_gives_the_clients_certificate
     let transport = office.transport("mqtts://127.0.0.1:0?client-cert=required");
     let (client, stream) = pair(&transport).await;
     let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dialled = TcpStream::connect(relay.local_addr().unwrap()).await.unwrap();
+    let dialled = TcpStream::connect(relay.local_addr().unwrap())
+        .await
+        .unwrap();
     let relayed = relay.accept().await.unwrap().0;
     let device = office.issue("manhole_cover/7", 7);
     let talk = async {
@@ -287,8 +287,9 @@ async fn answer_to(transport: &Transport, bytes: &[u8]) -> (Vec<u8>, std::io::Re
         drop(client);
         heard
     };
-    let (heard, (echoed, _)) =
-        timeout(PATIENCE, async { tokio::join!(talk, echo(stream)) }).await.unwrap();
+    let (heard, (echoed, _)) = timeout(PATIENCE, async { tokio::join!(talk, echo(stream)) })
+        .await
+        .unwrap();
     (heard, echoed)
 }
 
@@ -315,7 +316,10 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// What comes after the answer to the request.
 fn frames(heard: &[u8]) -> &[u8] {
-    let end = heard.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let end = heard
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
     &heard[end + 4..]
 }
 
@@ -333,7 +337,12 @@ async fn a_websocket_carries_bytes_answers_pings_and_closes_as_asked() {
     let (heard, echoed) = answer_to(&transport, &sent).await;
     assert_eq!(echoed.unwrap_or(2), 2);
     let frames = frames(&heard);
-    assert!(frames.windows(6).any(|six| six == [0x8a, 4, b'p', b'i', b'n', b'g']), "{frames:x?}");
+    assert!(
+        frames
+            .windows(6)
+            .any(|six| six == [0x8a, 4, b'p', b'i', b'n', b'g']),
+        "{frames:x?}"
+    );
     assert!(frames.ends_with(&[0x88, 2, 0x03, 0xe8]), "{frames:x?}");
     let (heard, echoed) = answer_to(&transport, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(heard.starts_with(b"HTTP/1.1 404 ") && echoed.is_err());
@@ -396,8 +405,9 @@ async fn greet(transport: &Transport, connector: &TlsConnector) -> (bool, Stream
         let mut heard = [0];
         tls.write_all(b"!").await.is_ok() && matches!(tls.read(&mut heard).await, Ok(1))
     };
-    let (heard, (_, stream)) =
-        timeout(PATIENCE, async { tokio::join!(talk, echo(stream)) }).await.unwrap();
+    let (heard, (_, stream)) = timeout(PATIENCE, async { tokio::join!(talk, echo(stream)) })
+        .await
+        .unwrap();
     (heard, stream)
 }
 
@@ -435,7 +445,10 @@ async fn a_revoked_certificate_is_refused_and_known_and_a_wrong_list_changes_not
     let office = Office::new();
     let transport = office.transport("mqtts://127.0.0.1:0?client-cert=required");
     let (good, bad) = (office.issue("d/1", 1), office.issue("d/2", 2));
-    let (good, bad) = (office.client(Some(&good), None), office.client(Some(&bad), None));
+    let (good, bad) = (
+        office.client(Some(&good), None),
+        office.client(Some(&bad), None),
+    );
     let (heard, live) = greet(&transport, &bad).await;
     assert!(heard);
     let certificate = live.certificate().unwrap();
@@ -494,6 +507,9 @@ fn what_is_wrong_with_the_files_is_said_by_file() {
     office.write("cert.pem", &old.pem());
     let examined = examine(&listener(""), &clock);
     assert!(examined.faults.is_empty());
-    assert!(examined.warnings.iter().any(|w| w.contains("has expired")), "{examined:?}");
+    assert!(
+        examined.warnings.iter().any(|w| w.contains("has expired")),
+        "{examined:?}"
+    );
     assert!(Path::new(&office.path("cert.pem")).exists());
 }

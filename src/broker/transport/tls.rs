@@ -402,8 +402,7 @@ impl AsyncWrite for TlsStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut gathered =
-            SCRATCH.with_borrow_mut(|scratch| std::mem::take(&mut scratch.gathered));
+        let mut gathered = SCRATCH.with_borrow_mut(|scratch| std::mem::take(&mut scratch.gathered));
         gathered.clear();
         for slice in slices {
             let room = SEALED_BYTES_MAX - gathered.len();

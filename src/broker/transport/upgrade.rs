@@ -157,7 +157,12 @@ fn answer(fields: &Fields<'_, '_>) -> Result<Vec<u8>, Fault> {
         .into_iter()
         .find(|name| fields.lists("sec-websocket-protocol", name))
         .ok_or(Fault::Subprotocol)?;
-    let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(KEY_SUFFIX).finalize());
+    let accept = STANDARD.encode(
+        Sha1::new()
+            .chain_update(key)
+            .chain_update(KEY_SUFFIX)
+            .finalize(),
+    );
     Ok(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
@@ -219,8 +224,13 @@ mod tests {
             answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
             "{answer}"
         );
-        assert!(answer.contains("Sec-WebSocket-Protocol: mqtt\r\n"), "{answer}");
-        let old = GOOD.replace("mqttv3.1, mqtt", "mqttv3.1").replace("/mqtt", "/mqtt?token=1");
+        assert!(
+            answer.contains("Sec-WebSocket-Protocol: mqtt\r\n"),
+            "{answer}"
+        );
+        let old = GOOD
+            .replace("mqttv3.1, mqtt", "mqttv3.1")
+            .replace("/mqtt", "/mqtt?token=1");
         assert!(matches!(read(old.as_bytes()), Opening::Accepted { .. }));
     }
 
@@ -236,17 +246,28 @@ mod tests {
             ("keep-alive, Upgrade", "keep-alive", "426"),
             ("Version: 13", "Version: 8", "426"),
             ("other, mqttv3.1, mqtt", "chat", "400"),
-            ("Sec-WebSocket-Protocol: other, mqttv3.1, mqtt\r\n", "", "400"),
+            (
+                "Sec-WebSocket-Protocol: other, mqttv3.1, mqtt\r\n",
+                "",
+                "400",
+            ),
             ("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ=", "400"),
             ("Host: gateway\r\n", "", "400"),
-            ("Host: gateway\r\n", "Host: gateway\r\nContent-Length: 5\r\n", "400"),
+            (
+                "Host: gateway\r\n",
+                "Host: gateway\r\nContent-Length: 5\r\n",
+                "400",
+            ),
             ("Host: gateway\r\n", "Host: a\r\nHost: b\r\n", "400"),
             ("GET ", "\x16\x03\x01", "400"),
         ] {
             let request = GOOD.replacen(from, to, 1);
             assert_ne!(request, GOOD);
             let answer = refused(&request);
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{request}: {answer}"
+            );
             assert!(answer.contains("close\r\n"), "{answer}");
         }
     }
@@ -256,7 +277,10 @@ mod tests {
         let long = format!("GET /mqtt HTTP/1.1\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
         assert_eq!(read(&long.as_bytes()[..HEAD_BYTES_MAX - 1]), Opening::More);
         assert!(refused(&long).starts_with("HTTP/1.1 431 "));
-        let many = format!("GET /mqtt HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(FIELDS_MAX + 1));
+        let many = format!(
+            "GET /mqtt HTTP/1.1\r\n{}\r\n",
+            "X: y\r\n".repeat(FIELDS_MAX + 1)
+        );
         assert!(refused(&many).starts_with("HTTP/1.1 431 "));
     }
 

@@ -155,9 +155,7 @@ impl<S: Below> WebSocket<S> {
                 self.early = request.split_off(used.min(request.len()));
                 self.early.shrink_to_fit();
                 let below = self.below.established();
-                self.door
-                    .handshakes
-                    .count(below.unwrap_or(Handshake::Done));
+                self.door.handshakes.count(below.unwrap_or(Handshake::Done));
                 (answer, Verdict::Accepted)
             }
             Opening::Refused { answer } => {
