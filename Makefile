@@ -37,7 +37,7 @@ lint: deps-test  ## formatting, clippy, licences and bans, the unit's hardening,
 
 bench: deps  ## the figures of docs/benchmarks.md, with their yardsticks
 	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
-	@$(ROCKSDB); cargo bench --bench normalise --bench spool
+	@$(ROCKSDB); cargo bench --bench normalise --bench spool --bench vault
 	@$(FILES); target/release/sensegate-lab bench --markdown
 
 docs: deps  ## write the reference pages anew from the tables in the code

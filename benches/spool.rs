@@ -61,7 +61,7 @@ fn measure(dir: &Path) -> Pace {
         ("spool.tail_bytes_max", "0"),
     ];
     let config = Config::with(&changes).unwrap().spool;
-    let opened: Opened<()> = Spool::open(&config, Arc::new(SystemClock)).unwrap();
+    let opened: Opened<()> = Spool::open_alone(&config, Arc::new(SystemClock)).unwrap();
     let writer = opened.writer.start().unwrap();
     let payloads: Vec<Vec<u8>> = (0..4096)
         .map(|at| payload(at * u64::from(PAYLOAD)))

@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod config;
 pub mod store;
 pub mod broker;
+pub mod vault;
 pub mod normalise;
 pub mod spool;
 pub mod ingest;

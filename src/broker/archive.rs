@@ -4,7 +4,13 @@
 //! Invariants: changes of one call happen together or not at all; calls take effect in their order; `then` is called
 //! once for each call, in the order of the calls, and says `Durable` only after the synced write that holds the changes.
 
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
+mod forgetful;
+
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+#[cfg(any(test, feature = "fuzz", feature = "harness"))]
+pub use forgetful::{Forgetful, forgetful};
 
 /// Length of a record's key, bytes. The first byte is one of [`KINDS`].
 pub const RECORD_KEY_BYTES: usize = 10;
@@ -14,6 +20,15 @@ pub type RecordKey = [u8; RECORD_KEY_BYTES];
 
 /// First bytes of all keys that the broker uses.
 pub const KINDS: std::ops::Range<u8> = 0x60..0x70;
+
+/// What the records of each kind are, by the first byte of their keys: for operators.
+pub const KIND_NAMES: [(u8, &str); 5] = [
+    (0x60, "sessions"),
+    (0x61, "queued entries"),
+    (0x62, "message bodies"),
+    (0x63, "retained messages"),
+    (0x64, "incoming QoS 2 identifiers"),
+];
 
 /// Changes that happen together.
 #[derive(Debug, Default)]
@@ -61,6 +76,8 @@ pub enum Written {
     Durable,
     /// The archive was closed before they were.
     Abandoned,
+    /// They were not taken and will be offered again. An archive never says so: whoever gets [`NoRoom`] does.
+    NotTaken,
 }
 
 /// Called once when changes are durable, on the archive's own thread: must not block.

@@ -16,16 +16,18 @@ use super::{
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
     key::Key,
-    line::{Inherited, Line, News},
+    line::{Inherited, Line, News, Settled, Verdict},
     metrics::Ending,
+    ordinary::{self, NotTaken},
     pulse::Ticks,
-    registry::{Absence, Joined, adopt_outcomes},
+    registry::{Absence, Joined},
     scratch::Scratch,
-    session::{Admission, Agreement, Kept, Session, agree, seconds, too_large},
+    session::{Admission, Agreement, Kept, Mail, Session, agree, seconds, too_large},
     stage::{Hold, Stage},
+    subscribing,
     wire::{
-        Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, frame,
-        read_greeting, read_request,
+        Ack, Answers, Frame, Greeting, Publish, Reasons, Request, Version, Violation, first_frame,
+        frame, read_greeting, read_request,
     },
 };
 
@@ -48,7 +50,12 @@ impl<I: Inlet> Connection<I> {
         let mut used = 0;
         while matches!(self.stage, Stage::Greeting | Stage::Open) && self.hold.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
-            let handled = match frame(rest, self.core().config.packet_bytes_max) {
+            let most = self.core().config.packet_bytes_max;
+            let found = match self.stage {
+                Stage::Greeting => first_frame(rest, most),
+                _ => frame(rest, most),
+            };
+            let handled = match found {
                 Ok(None) => break,
                 Ok(Some(frame)) => self
                     .handle_packet(frame, scratch)
@@ -149,7 +156,7 @@ impl<I: Inlet> Connection<I> {
             version,
             connect,
             &core.config,
-            &core.authentication,
+            &core.access.load(),
             rand::random,
         );
         let Agreement {
@@ -165,15 +172,20 @@ impl<I: Inlet> Connection<I> {
         let joined = core.registry.join(&key, &self.line, clean, now);
         self.session = Some(session);
         match joined {
-            Joined::New(will) => {
-                if let Some(will) = will {
-                    self.hub.publish_will(will);
+            Joined::New(before) => {
+                if let Some(Absence { kept, will, .. }) = before.map(|absence| *absence) {
+                    kept.retire(&self.core().exchange);
+                    if let Some((_, will)) = will {
+                        self.hub.publish_will(will);
+                    }
                 }
                 self.open(*connack, None, scratch);
             }
             Joined::Resumed(absence) => {
                 let Absence { kept, line, .. } = *absence;
-                adopt_outcomes(&kept, &line, &self.line);
+                if let Some(line) = line {
+                    kept.adopt_outcomes(&line, &self.line);
+                }
                 self.open(*connack, Some(kept), scratch);
             }
             Joined::Coming => {
@@ -198,59 +210,83 @@ impl<I: Inlet> Connection<I> {
 
     fn open(&mut self, mut connack: ConnectAck, kept: Option<Box<Kept>>, scratch: &mut Scratch) {
         connack.session_present = kept.is_some();
+        let core = Arc::clone(&self.hub.core);
         let Some(session) = &mut self.session else {
             return;
         };
         if let Some(kept) = kept {
             session.kept = *kept;
         }
-        self.line.set_hears(session.hears());
-        let mut answers = session.answers(&mut scratch.out);
-        let written = answers.connack(connack);
+        if let Some(until) = session.until {
+            self.line
+                .valid_until(core.pulse.tick_of(until, core.clock.now()));
+        }
+        let written = session.answers(&mut scratch.out).connack(connack);
         if written.is_ok() {
-            session.resume(&mut answers);
+            session.resume(&core.exchange, core.clock.now(), &mut scratch.out);
+            session.begin(&core.exchange, &self.line);
         }
         self.stage = Stage::Open;
         let silence = self.silence_max();
-        self.line.allow_silence(self.core().pulse.now(), silence);
+        self.line.allow_silence(core.pulse.now(), silence);
         if too_large(written).is_err() {
             // Whatever is said to this client would be larger than it takes.
-            self.core()
-                .metrics
-                .turned_away(ConnectAckReason::PacketTooLarge);
+            core.metrics.turned_away(ConnectAckReason::PacketTooLarge);
             self.depart(Ending::TurnedAway);
         } else {
-            self.core().metrics.accepted();
+            core.metrics.accepted();
         }
     }
 
-    /// Takes settled receipts and messages to send.
+    /// Takes settled receipts, and answers that had to wait until something was durable.
     pub(crate) fn hear_outcomes(&mut self, news: &mut News, scratch: &mut Scratch) {
         let Some(session) = &mut self.session else {
-            news.mail.clear();
             return;
         };
-        if !news.mail.is_empty() {
-            self.hub
-                .core
-                .metrics
-                .messages
-                .increment(u64::try_from(news.mail.len()).unwrap_or_default());
-            let mut answers = session.answers(&mut scratch.out);
-            for message in news.mail.drain(..) {
-                session.send(message, &mut answers);
-            }
-        }
-        if news.settled.is_empty() {
-            return;
+        if let Some(mailbox) = news.mailbox.take() {
+            session.kept.mailbox.get_or_insert(mailbox);
         }
         let version = session.terms.version;
         for settled in news.settled.drain(..) {
-            session.kept.inbox.settled(settled, version);
+            let lasting = session.lasting();
+            let inbox = &mut session.kept.inbox;
+            if let Some((id, outcome)) = inbox.settled(settled, version, lasting) {
+                let line = Arc::clone(&self.line);
+                let exchange = &self.hub.core.exchange;
+                session.record_received(exchange, id, move || {
+                    line.settle(Settled {
+                        turn: settled.turn,
+                        verdict: Verdict::Recorded(outcome),
+                    });
+                });
+            }
         }
-        if self.stage == Stage::Open {
-            self.release(scratch);
+        if self.stage != Stage::Open {
+            return;
         }
+        let mut failed = None;
+        for note in news.notes.drain(..) {
+            failed = failed.or(session.answer(note, &mut scratch.out).err());
+        }
+        match failed {
+            Some(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),
+            None => self.release(scratch),
+        }
+    }
+
+    /// Sends what waits in the mailbox; `true` if anything was.
+    pub(crate) fn send_mail(&mut self, scratch: &mut Scratch) -> bool {
+        let Some(session) = &mut self.session else {
+            return false;
+        };
+        if self.stage != Stage::Open || session.mail != Mail::Waits {
+            return false;
+        }
+        let core = &self.hub.core;
+        let Scratch { out, letters, .. } = scratch;
+        let sent = session.send_mail(&core.exchange, core.clock.now(), (out, letters));
+        core.metrics.messages.increment(sent);
+        sent > 0
     }
 
     /// Sends the acknowledgements whose turn has come.
@@ -278,8 +314,7 @@ fn handle_publish<I: Inlet>(
     session: &mut Session,
     (frame, scratch): (Frame<'_>, &mut Scratch),
 ) -> Result<Handled, Violation> {
-    let version = session.terms.version;
-    let publish = Publish::read(version, frame)?;
+    let publish = Publish::read(session.terms.version, frame)?;
     let topic = session.resolve(&publish)?;
     match session.admit(&publish)? {
         Admission::Offer => {}
@@ -290,44 +325,56 @@ fn handle_publish<I: Inlet>(
         Admission::Wait => return Ok(Handled::Later(Box::new(Hold::Acknowledgements))),
     }
     let topic = topic.as_str();
-    if !hub.core.rights.may_publish(&session.principal, topic) {
+    if !hub
+        .core
+        .access
+        .load()
+        .rights
+        .may_publish(&session.principal, topic)
+    {
         return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
     }
     let inbox = &mut session.kept.inbox;
     let receipt = (publish.qos != QoS::AtMostOnce).then(|| Receipt::new(line, inbox.next_turn()));
     let inbound = Inbound {
-        identity: session.principal.identity(),
         topic,
         payload: publish.payload,
         payload_format_utf8: publish.payload_utf8,
         user_properties: &publish.user_properties,
     };
-    let pause = match hub.inlet.offer(inbound, receipt) {
+    let handled = match hub.inlet.offer(inbound, receipt) {
         Offer::Owed => {
             inbox.taken(publish.qos, publish.id);
-            if let Some(count) = scratch
-                .tally
-                .publishes
-                .get_mut(usize::from(publish.qos.value()))
-            {
-                *count += 1;
-            }
-            return Ok(Handled::Done);
+            Handled::Done
         }
         Offer::Busy(receipt) => {
             withdraw(receipt);
-            Duration::ZERO
+            return Ok(Handled::Later(Box::new(wait_for_room(hub, Duration::ZERO))));
         }
         Offer::Ordinary(receipt) => {
-            withdraw(receipt);
-            return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
+            let sent = (&publish, topic);
+            match ordinary::publish(&hub.core, session, sent, receipt) {
+                Ok(()) => Handled::Done,
+                Err(NotTaken::NoRoom) => {
+                    let room = hub.core.exchange.archive.room();
+                    let hold = Hold::Room(room, hub.core.clock.steady());
+                    return Ok(Handled::Later(Box::new(hold)));
+                }
+                Err(NotTaken::Full) => {
+                    return Ok(refuse(hub, session, &publish, Refusal::QuotaExceeded));
+                }
+            }
         }
         Offer::Refused(receipt, refusal) => {
             withdraw(receipt);
             return Ok(refuse(hub, session, &publish, refusal));
         }
     };
-    Ok(Handled::Later(Box::new(wait_for_room(hub, pause))))
+    let counts = &mut scratch.tally.publishes;
+    if let Some(count) = counts.get_mut(usize::from(publish.qos.value())) {
+        *count += 1;
+    }
+    Ok(handled)
 }
 
 fn refuse<I: Inlet>(
@@ -363,38 +410,26 @@ fn wait_for_room<I: Inlet>(hub: &Hub<I>, pause: Duration) -> Hold {
 
 fn handle_request(
     core: &Core,
-    line: &Line,
+    line: &Arc<Line>,
     session: &mut Session,
     (frame, out): (Frame<'_>, &mut BytesMut),
 ) -> Result<Handled, Violation> {
-    let config = &core.config;
     match read_request(session.terms.version, frame)? {
+        Request::Acknowledge(Ack::Pubrel, id, _) => {
+            session.released(&core.exchange, line, id, out)?;
+        }
         Request::Acknowledge(ack, id, code) => {
-            let mut answers = session.answers(out);
-            session.acknowledged(ack, (id, code), &mut answers)?;
-            session.send_queued(&mut answers);
+            session.acknowledged(&core.exchange, line, (ack, id, code), out)?;
         }
         Request::Ping => session.answers(out).pong(),
-        Request::Subscribe(subscribe) => {
-            let codes = session.subscribe(&subscribe, config.subscriptions_max)?;
-            line.set_hears(session.hears());
-            too_large(
-                session
-                    .answers(out)
-                    .suback(subscribe.packet_id.get(), &codes),
-            )?;
+        Request::Subscribe(request) => {
+            subscribing::subscribe(core, line, session, &request, out)?;
         }
-        Request::Unsubscribe(unsubscribe) => {
-            let codes = session.unsubscribe(&unsubscribe);
-            line.set_hears(session.hears());
-            too_large(
-                session
-                    .answers(out)
-                    .unsuback(unsubscribe.packet_id.get(), &codes),
-            )?;
+        Request::Unsubscribe(request) => {
+            subscribing::unsubscribe(core, line, session, &request, out)?;
         }
         Request::Disconnect(disconnect) => {
-            session.farewell(&disconnect, seconds(config.session_expiry_max))?;
+            session.farewell(&disconnect, seconds(core.config.session_expiry_max))?;
             return Ok(Handled::Farewell);
         }
         Request::Auth => {

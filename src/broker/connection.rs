@@ -34,7 +34,7 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::Session,
+    session::{Mail, Session},
     stage::{Hold, Stage},
     transport::Stream,
 };
@@ -103,7 +103,11 @@ impl<I: Inlet> Connection<I> {
             let mut progress = self.hear_news(cx, scratch);
             progress |= self.try_again(cx, scratch);
             progress |= self.read(cx, scratch);
+            if self.unsent.is_empty() {
+                progress |= self.send_mail(scratch);
+            }
             self.write(cx, scratch);
+            progress |= self.wants_mail();
             if self.stage == Stage::Leaving && self.unsent.is_empty() {
                 self.linger(cx);
                 progress = true;
@@ -121,15 +125,9 @@ impl<I: Inlet> Connection<I> {
 
     /// Takes what other threads brought; `true` if there may be more to do because of it.
     fn hear_news(&mut self, cx: &Context<'_>, scratch: &mut Scratch) -> bool {
-        let window = match &self.session {
-            Some(session) if self.stage == Stage::Open && self.unsent.is_empty() => {
-                session.window()
-            }
-            _ => 0,
-        };
         let mut news = std::mem::take(&mut scratch.news);
-        self.line.collect(cx.waker(), window, &mut news);
-        let mut progress = !news.mail.is_empty() || news.signals != Signals::default();
+        self.line.collect(cx.waker(), &mut news);
+        let mut progress = !news.notes.is_empty() || news.signals != Signals::default();
         if let Some(inherited) = news.inherited.take() {
             self.claim(inherited, scratch);
             progress = true;
@@ -145,6 +143,14 @@ impl<I: Inlet> Connection<I> {
         progress
     }
 
+    /// Whether mail can leave that has not: what was written has left the buffers.
+    fn wants_mail(&self) -> bool {
+        let waits = |session: &Session| session.mail == Mail::Waits;
+        self.stage == Stage::Open
+            && self.unsent.is_empty()
+            && self.session.as_deref().is_some_and(waits)
+    }
+
     fn shut_intake(&mut self) {
         self.hold = None;
         self.line.arriving(None);
@@ -156,6 +162,11 @@ impl<I: Inlet> Connection<I> {
     }
 
     fn hear_signals(&mut self, signals: Signals, scratch: &mut Scratch) {
+        if signals.has(Signals::MAIL)
+            && let Some(session) = &mut self.session
+        {
+            session.mail = Mail::Waits;
+        }
         let open = matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open);
         if signals.has(Signals::ABORT) {
             if open {
@@ -170,6 +181,9 @@ impl<I: Inlet> Connection<I> {
             self.dismiss(DisconnectReasonCode::SessionTakenOver, None, scratch);
         } else if signals.has(Signals::SHUTDOWN) {
             self.dismiss(DisconnectReasonCode::ServerShuttingDown, None, scratch);
+        } else if signals.has(Signals::EXPIRED) {
+            let what = Some("the credentials have expired");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
         } else if signals.has(Signals::STALLED) {
             self.depart(Ending::Stalled);
             self.stage = Stage::Done;

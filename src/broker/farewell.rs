@@ -5,14 +5,15 @@ use std::sync::Arc;
 use rmqtt_codec::v5::DisconnectReasonCode;
 
 use super::{
+    archive::Changes,
     connection::Connection,
     inlet::Inlet,
     key::Key,
     metrics::Ending,
     pulse::Ticks,
-    registry::{Absence, Leaving, Left},
+    registry::{Absence, Leaving},
     scratch::Scratch,
-    session::{Session, Will},
+    session::{Presence, Session, Will},
     stage::Stage,
     wire::{Version, Violation},
 };
@@ -85,33 +86,43 @@ impl<I: Inlet> Connection<I> {
         let now = core.pulse.now();
         let key = Key::new(&session.principal, &session.client_id);
         let expires = now.plus(Ticks::from_seconds(session.expiry_s));
-        let will = session.will.take().filter(|_| claim == Claim::Settled);
-        let waits = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;
-        let (delayed, due) = match will {
-            Some(will) if waits(&will) => (Some(will), None),
-            due => (None, due),
+        if let Some(mailbox) = self.line.take_mailbox() {
+            session.kept.mailbox.get_or_insert(mailbox);
+        }
+        if let Some(mailbox) = &session.kept.mailbox {
+            mailbox.detach(&self.line, &core.exchange.postage);
+        }
+        let delays = |will: &Will| will.delay_s > 0 && session.expiry_s > 0;
+        let due = match &session.will {
+            Some(will) if claim == Claim::Waiting || delays(will) => None,
+            _ => session.will.take(),
         };
         let leaving = if session.expiry_s == 0 {
-            Leaving::Ends
+            Leaving::Ends(Box::new(session.kept))
         } else if claim == Claim::Waiting {
             Leaving::Unclaimed(expires)
         } else {
             session.kept.interrupt();
+            let mut changes = Changes::default();
+            if session.put_record_as(Presence::Away(core.clock.now()), &mut changes) {
+                core.exchange.archive.note(changes, None);
+            }
+            let will = session.will.take();
             Leaving::Stays(Box::new(Absence {
                 kept: Box::new(session.kept),
                 expires,
-                will: delayed.map(|will| (now.plus(Ticks::from_seconds(will.delay_s)), will)),
-                line: Arc::clone(&self.line),
+                will: will.map(|will| (now.plus(Ticks::from_seconds(will.delay_s)), will)),
+                line: Some(Arc::clone(&self.line)),
             }))
         };
-        let orphaned = match core.registry.leave(&key, &self.line, leaving) {
-            Left::Done(will) => will,
-            Left::NoRoom(will) => {
-                core.metrics.away_lost.increment(1);
-                will
-            }
-        };
-        for will in due.into_iter().chain(orphaned) {
+        let left = core.registry.leave(&key, &self.line, leaving);
+        if left.no_room {
+            core.metrics.away_lost.increment(1);
+        }
+        if let Some(ended) = left.ended {
+            ended.retire(&core.exchange);
+        }
+        for will in due.into_iter().chain(left.will) {
             self.hub.publish_will(will);
         }
     }

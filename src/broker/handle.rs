@@ -7,9 +7,11 @@ use rmqtt_codec::types::QoS;
 use tokio::time::timeout;
 
 use super::{
+    archive::Changes,
+    exchange::{Delivery, Dispatch, Routed},
     hub::Core,
-    line::{Message, Signals},
-    registry::Delivery,
+    line::Signals,
+    message::Message,
     session::down_topic,
     transport::Reloaded,
 };
@@ -58,17 +60,36 @@ impl Handle {
         Self { core }
     }
 
-    /// Queues a message on `v1/{class}/{device}/down` for every session of the device that subscribed to it. The
-    /// message is sent within the client's receive maximum, repeated when the client comes back, and dropped if it is
-    /// larger than the client takes.
+    /// Queues a message on `v1/{class}/{device}/down` for every session that subscribed to it: the device's own, and any
+    /// that may hear it. For sessions that outlive a restart it is durable before it is sent. It is sent within the
+    /// client's receive maximum, repeated when the client comes back, and dropped if it is larger than the client takes.
+    /// `None`: there is no room for what has to be recorded; try again later.
     #[must_use]
-    pub fn deliver(&self, identity: &Identity, payload: Bytes, how: MessageQos) -> Delivery {
-        let message = Arc::new(Message {
-            topic: down_topic(identity),
-            payload,
-            qos: how.into(),
-        });
-        self.core.registry.deliver(identity, &message)
+    pub fn deliver(
+        &self,
+        identity: &Identity,
+        payload: Bytes,
+        how: MessageQos,
+    ) -> Option<Delivery> {
+        let dispatch = Dispatch {
+            message: Message {
+                topic: down_topic(identity),
+                payload,
+                forwarded: Box::default(),
+                qos: how.into(),
+                retain: false,
+                expires: None,
+                body: None,
+            },
+            from: None,
+            changes: Changes::default(),
+            receipt: None,
+        };
+        let (routed, delivery) = self.core.exchange.route(&self.core.registry, dispatch);
+        match routed {
+            Routed::Now(..) | Routed::Later | Routed::RetainedFull(_) => Some(delivery),
+            Routed::NoRoom => None,
+        }
     }
 
     /// Open connections.

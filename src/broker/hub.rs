@@ -7,16 +7,22 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    access::Access,
+    archive::{Archive, Changes},
     auth::Authentication,
+    exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
     line::locked,
     lines::Lines,
+    mailbox::Postage,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
@@ -24,7 +30,10 @@ use super::{
     session::Will,
     transport::Transport,
 };
-use crate::{config::MqttConfig, domain::Clock};
+use crate::{
+    config::MqttConfig,
+    domain::{Clock, UnixNanos},
+};
 
 /// Wills that may wait for room; beyond, they are dropped and counted.
 const WILLS_MAX: usize = 4096;
@@ -33,8 +42,8 @@ const WILLS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
-    pub(crate) authentication: Authentication,
-    pub(crate) rights: Rights,
+    pub(crate) access: ArcSwap<Access>,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) gate: Gate,
@@ -60,7 +69,18 @@ impl Core {
         authentication: Authentication,
         transport: Transport,
         clock: Arc<dyn Clock>,
+        archive: Arc<dyn Archive>,
     ) -> Self {
+        let queues = &config.limits.queues;
+        let postage = Postage::new(
+            queues.messages_max,
+            queues.bytes_max,
+            queues.total_bytes_max,
+            queues.when_full,
+        );
+        let retained = &config.limits.retained;
+        let retained = RetainedMessages::new(retained.messages_max, retained.bytes_max);
+        let exchange = Exchange::new(archive, Arc::new(postage), retained);
         Self {
             registry: Registry::new(config.sessions_away_max),
             lines: Lines::new(),
@@ -75,8 +95,11 @@ impl Core {
             wills: Mutex::default(),
             transport,
             config,
-            authentication,
-            rights: Rights::default(),
+            access: ArcSwap::from_pointee(Access {
+                authentication,
+                rights: Rights::default(),
+            }),
+            exchange: Arc::new(exchange),
             clock,
         }
     }
@@ -89,6 +112,39 @@ impl Core {
     /// Closes the intake.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl Core {
+    /// Hands a will to whoever subscribed; gives it back if there is no room for what has to be recorded.
+    fn route_will(&self, will: Box<Will>) -> Result<(), Box<Will>> {
+        let mut message = will.message.unrecorded();
+        message.expires = self.expiry(will.expiry_s);
+        let dispatch = Dispatch {
+            message,
+            from: None,
+            changes: Changes::default(),
+            receipt: None,
+        };
+        match self.exchange.route(&self.registry, dispatch).0 {
+            Routed::Now(..) | Routed::Later => self.metrics.will("published"),
+            Routed::RetainedFull(_) => self.metrics.will("refused"),
+            Routed::NoRoom => return Err(will),
+        }
+        Ok(())
+    }
+
+    /// When a message is too old that is worth so many seconds from now, or for ever, within the limit on it.
+    pub(crate) fn expiry(&self, seconds: Option<u32>) -> Option<UnixNanos> {
+        let most = self.config.limits.sessions.message_expiry_max;
+        let asked = seconds.map(|s| Duration::from_secs(s.into()));
+        let worth = match asked {
+            Some(asked) => asked.min(most),
+            None if most == Duration::MAX => return None,
+            None => most,
+        };
+        let nanos = u64::try_from(worth.as_nanos()).unwrap_or(u64::MAX);
+        Some(UnixNanos(self.clock.now().0.saturating_add(nanos)))
     }
 }
 
@@ -115,17 +171,23 @@ impl<I: Inlet> Hub<I> {
     }
 
     fn offer_will(&self, will: Box<Will>) -> Result<(), Box<Will>> {
+        let access = self.core.access.load();
+        let message = &will.message;
+        if !access.rights.may_publish(&will.principal, &message.topic) {
+            self.core.metrics.will("refused");
+            return Ok(());
+        }
         let inbound = Inbound {
-            identity: will.identity.as_ref(),
-            topic: &will.topic,
-            payload: &will.payload,
+            topic: &message.topic,
+            payload: &message.payload,
             payload_format_utf8: will.payload_utf8,
             user_properties: &will.user_properties,
         };
         match self.inlet.offer(inbound, None) {
             Offer::Owed => self.core.metrics.will("published"),
-            Offer::Refused(..) | Offer::Ordinary(_) => self.core.metrics.will("refused"),
+            Offer::Refused(..) => self.core.metrics.will("refused"),
             Offer::Busy(_) => return Err(will),
+            Offer::Ordinary(_) => return self.core.route_will(will),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{future::Future, sync::Arc};
 use bytestring::ByteString;
 
 use super::line::{Line, Settled, Verdict};
-use crate::domain::{Identity, Outcome, Settle};
+use crate::domain::{Outcome, Settle};
 
 /// Takes the publishes of all connections.
 pub trait Inlet: Send + Sync + 'static {
@@ -20,11 +20,9 @@ pub trait Inlet: Send + Sync + 'static {
     fn room(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// A publish as it stands in the socket's buffer.
+/// A publish as it stands in the socket's buffer; whoever sent it has the right to.
 #[derive(Debug, Clone, Copy)]
 pub struct Inbound<'a> {
-    /// Who published; `None`: an anonymous client, the identity is what the topic says.
-    pub identity: Option<&'a Identity>,
     /// The topic, an alias already resolved; holds neither wildcards nor NUL.
     pub topic: &'a str,
     /// The payload's bytes.
@@ -92,6 +90,11 @@ impl Receipt {
     /// Takes the receipt back unsettled: whoever holds it answers in another way.
     pub(super) fn withdraw(mut self) {
         self.line = None;
+    }
+
+    /// The publish was handed to whoever subscribed: answered with MQTT 5's code.
+    pub(super) fn answer(mut self, code: u8) {
+        self.tell(Verdict::Handed(code));
     }
 
     fn tell(&mut self, verdict: Verdict) {

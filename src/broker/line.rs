@@ -1,5 +1,5 @@
 //! The line to a connection's task: what other threads tell it. Settled receipts come from the spool's writer thread,
-//! messages for the device from whoever delivers them, signals from the sweep, from a successor or from a stop.
+//! answers that had to become durable from the archive's, signals from the sweep, from a successor or from a stop.
 //!
 //! The connection collects everything under one short lock and leaves its waker behind in the same lock; whoever brings
 //! the first news takes the waker, so a burst wakes the task once and no news is missed.
@@ -7,7 +7,6 @@
 //! The line also shows the sweep, without a lock, since when the connection has been silent or stalled.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -15,17 +14,12 @@ use std::{
     task::Waker,
 };
 
-use bytes::Bytes;
-use rmqtt_codec::types::QoS;
-
 use super::{
+    mailbox::Mailbox,
     pulse::{Tick, Ticks},
     session::Kept,
 };
 use crate::domain::Outcome;
-
-/// Messages that may wait in a line before the connection fetches them: enough for a burst of commands.
-pub(crate) const MAIL_MAX: usize = 64;
 
 /// Takes a mutex; a panic elsewhere while it was held does not spread, what it guards is valid after every statement.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -37,6 +31,10 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) enum Verdict {
     /// The inlet's word.
     Outcome(Outcome),
+    /// It was handed to whoever subscribed; MQTT 5's code for it.
+    Handed(u8),
+    /// The inlet's word that it is stored, and now its `QoS` 2 identifier is durable too.
+    Recorded(Outcome),
     /// The receipt was dropped: nobody knows.
     Abandoned,
 }
@@ -50,20 +48,22 @@ pub(crate) struct Settled {
     pub(crate) verdict: Verdict,
 }
 
-/// A message for a device, shared by all sessions that it goes to.
-#[derive(Debug)]
-pub(crate) struct Message {
-    /// The topic.
-    pub(crate) topic: Box<str>,
-    /// The payload.
-    pub(crate) payload: Bytes,
-    /// The sender's `QoS`; a subscription may lower it.
-    pub(crate) qos: QoS,
+/// An answer to the client that had to wait until something was durable.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// SUBACK with its codes.
+    Suback(u16, Box<[u8]>),
+    /// UNSUBACK with its codes.
+    Unsuback(u16, Box<[u8]>),
+    /// PUBREL of a message that the client has received.
+    Pubrel(u16),
+    /// PUBCOMP of a publish that the client has released.
+    Pubcomp(u16),
 }
 
 /// Things that may be told to a connection, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Signals(u8);
+pub(crate) struct Signals(u16);
 
 impl Signals {
     /// Another connection has taken the session over.
@@ -78,6 +78,12 @@ impl Signals {
     pub(crate) const SHUTDOWN: Self = Self(16);
     /// Close at once.
     pub(crate) const ABORT: Self = Self(32);
+    /// The session's mailbox has mail.
+    pub(crate) const MAIL: Self = Self(64);
+    /// Rights or revocations have changed: look whether the client may still be here.
+    pub(crate) const RECHECK: Self = Self(128);
+    /// What the client was let in with is no longer valid.
+    pub(crate) const EXPIRED: Self = Self(256);
 
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -104,20 +110,22 @@ pub(crate) struct Line {
     silence_max: AtomicU32,
     arriving_since: AtomicU32,
     leaving_since: AtomicU32,
+    /// When the client's credentials end.
+    valid_until: AtomicU32,
     post: Mutex<Post>,
 }
 
 #[derive(Debug, Default)]
 struct Post {
     settled: Vec<Settled>,
-    mail: VecDeque<Arc<Message>>,
+    notes: Vec<Note>,
+    /// A mailbox that was made for the session while it was here.
+    mailbox: Option<Arc<Mailbox>>,
     inherited: Option<Inherited>,
     waker: Option<Waker>,
     /// Where receipts of an ended connection are settled once its session lives on.
     forward: Option<Arc<Line>>,
     signals: Signals,
-    /// Whether the session has a subscription that hears the device's messages.
-    hears: bool,
 }
 
 /// What a connection collected from its line; the buffers are the worker's.
@@ -125,23 +133,14 @@ struct Post {
 pub(crate) struct News {
     /// Settled receipts, in the order of settling.
     pub(crate) settled: Vec<Settled>,
-    /// Messages, as many as were asked for.
-    pub(crate) mail: Vec<Arc<Message>>,
+    /// Answers that had to wait.
+    pub(crate) notes: Vec<Note>,
+    /// A mailbox that was made for the session.
+    pub(crate) mailbox: Option<Arc<Mailbox>>,
     /// What a predecessor handed over.
     pub(crate) inherited: Option<Inherited>,
     /// Signals since the last time.
     pub(crate) signals: Signals,
-}
-
-/// What became of a message handed to a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Posted {
-    /// It waits for the connection's task.
-    Queued,
-    /// The session has no subscription for it.
-    NotHeard,
-    /// [`MAIL_MAX`] messages wait already.
-    Full,
 }
 
 /// Marks that nothing is arriving or leaving.
@@ -154,6 +153,7 @@ impl Line {
             silence_max: AtomicU32::new(connect_deadline.0),
             arriving_since: AtomicU32::new(IDLE),
             leaving_since: AtomicU32::new(IDLE),
+            valid_until: AtomicU32::new(IDLE),
             post: Mutex::new(Post::default()),
         }
     }
@@ -186,6 +186,11 @@ impl Line {
             .store(since.map_or(IDLE, |tick| tick.0), Ordering::Relaxed);
     }
 
+    /// Notes when the client's credentials end.
+    pub(crate) fn valid_until(&self, until: Tick) {
+        self.valid_until.store(until.0, Ordering::Relaxed);
+    }
+
     /// What the sweep has to tell the connection, if anything.
     pub(crate) fn overdue(&self, now: Tick, stall_max: Ticks) -> Option<Signals> {
         let stalled = |since: &AtomicU32| {
@@ -194,6 +199,10 @@ impl Line {
         };
         if stalled(&self.arriving_since) || stalled(&self.leaving_since) {
             return Some(Signals::STALLED);
+        }
+        let until = self.valid_until.load(Ordering::Relaxed);
+        if until != IDLE && until <= now.0 {
+            return Some(Signals::EXPIRED);
         }
         let most = Ticks(self.silence_max.load(Ordering::Relaxed));
         let silent = now.since(Tick(self.heard.load(Ordering::Relaxed)));
@@ -246,31 +255,29 @@ impl Line {
         }
     }
 
-    /// Hands a message to the connection.
-    pub(crate) fn post(&self, message: &Arc<Message>) -> Posted {
+    /// Leaves an answer for the client; none once the connection's session has gone on to another one: the client asks
+    /// again there.
+    pub(crate) fn note(&self, note: Note) {
         let waker = {
             let mut post = locked(&self.post);
-            if !post.hears {
-                return Posted::NotHeard;
+            if post.forward.is_some() {
+                return;
             }
-            if post.mail.len() >= MAIL_MAX {
-                return Posted::Full;
-            }
-            post.mail.push_back(Arc::clone(message));
+            post.notes.push(note);
             post.waker.take()
         };
         wake(waker);
-        Posted::Queued
     }
 
-    /// Says whether the session has a subscription for the device's messages.
-    pub(crate) fn set_hears(&self, subscribed: Subscribed) {
-        locked(&self.post).hears = subscribed == Subscribed::Yes;
+    /// Hands the connection a mailbox that was made for its session.
+    pub(crate) fn hand_mailbox(&self, mailbox: Arc<Mailbox>) {
+        locked(&self.post).mailbox = Some(mailbox);
+        self.signal(Signals::MAIL);
     }
 
-    /// Takes the messages that the connection did not fetch before its end.
-    pub(crate) fn take_mail(&self) -> VecDeque<Arc<Message>> {
-        std::mem::take(&mut locked(&self.post).mail)
+    /// Takes a mailbox that the connection did not fetch before its end.
+    pub(crate) fn take_mailbox(&self) -> Option<Arc<Mailbox>> {
+        locked(&self.post).mailbox.take()
     }
 
     /// Takes what a predecessor handed over too late.
@@ -288,13 +295,14 @@ impl Line {
         wake(waker);
     }
 
-    /// Collects everything there is, at most `mail_max` messages, and leaves the waker for the next news.
-    pub(crate) fn collect(&self, waker: &Waker, mail_max: usize, news: &mut News) {
+    /// Collects everything there is and leaves the waker for the next news.
+    pub(crate) fn collect(&self, waker: &Waker, news: &mut News) {
         let mut post = locked(&self.post);
         news.settled.clear();
         news.settled.append(&mut post.settled);
-        let fetched = mail_max.min(post.mail.len());
-        news.mail.extend(post.mail.drain(..fetched));
+        news.notes.clear();
+        news.notes.append(&mut post.notes);
+        news.mailbox = post.mailbox.take();
         news.inherited = post.inherited.take();
         news.signals = std::mem::take(&mut post.signals);
         if !post.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
@@ -307,15 +315,6 @@ impl Line {
         let waker = locked(&self.post).waker.take();
         drop(waker);
     }
-}
-
-/// Whether a session hears the device's messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subscribed {
-    /// It has a subscription.
-    Yes,
-    /// It has none.
-    No,
 }
 
 fn wake(waker: Option<Waker>) {

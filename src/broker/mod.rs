@@ -17,6 +17,8 @@ pub mod principal;
 pub mod auth;
 pub mod archive;
 mod rights;
+#[expect(dead_code, unused_imports, reason = "what uses it comes with the fan-out")]
+mod topics;
 mod listener;
 pub mod transport;
 pub mod certificate;
@@ -27,6 +29,14 @@ mod farewell;
 mod stage;
 mod scratch;
 mod session;
+mod subscribing;
+mod ordinary;
+mod exchange;
+mod mailbox;
+mod message;
+mod records;
+mod restore;
+mod access;
 mod wire;
 mod line;
 mod lines;
@@ -38,11 +48,11 @@ mod hub;
 mod handle;
 mod metrics;
 
+pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use listener::BindError;
 pub use metrics::METRICS;
-pub use registry::Delivery;
 pub use transport::Reloaded;
 
 use std::{
@@ -54,6 +64,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    archive::Memory,
     auth::Authentication,
     hub::{Core, Hub},
     listener::Porch,
@@ -127,7 +138,8 @@ impl Bound {
             .collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection.
+    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
+    /// must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
     /// A listener cannot be handed to the runtime.
@@ -135,10 +147,19 @@ impl Bound {
         self,
         inlet: Arc<I>,
         clock: Arc<dyn Clock>,
+        memory: Memory,
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
-        let core = Core::new(self.config, self.authentication, self.transport, clock);
+        let Memory { archive, records } = memory;
+        let core = Core::new(
+            self.config,
+            self.authentication,
+            self.transport,
+            clock,
+            archive,
+        );
         let core = Arc::new(core);
+        restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
@@ -154,5 +175,7 @@ impl Bound {
     }
 }
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

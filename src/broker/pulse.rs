@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::domain::UnixNanos;
+
 /// Eighths of a second since the broker started; wraps after 17 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick(pub(crate) u32);
@@ -67,6 +69,12 @@ impl Pulse {
     /// The tick as the sweep last saw it.
     pub(crate) fn now(&self) -> Tick {
         Tick(self.tick.load(Ordering::Relaxed))
+    }
+
+    /// The tick at which a time of the calendar will have come.
+    pub(crate) fn tick_of(&self, at: UnixNanos, now: UnixNanos) -> Tick {
+        let left = Duration::from_nanos(at.0.saturating_sub(now.0));
+        self.now().plus(Ticks::at_least(left))
     }
 
     /// Moves the counter to a steady time.

@@ -9,11 +9,16 @@
 //!     └──────────── Away(session) ──join──▶ Here
 //! ```
 //!
-//! Invariant: a session's state is in exactly one place: with its connection, in a successor's line, or Away here.
+//! Invariants: a session's state is in exactly one place: with its connection, in a successor's line, or Away here. Its
+//! mailbox is known here wherever the session is, so that a message for a device finds it. A session that ends is given
+//! back to whoever ended it, to be taken out of all books.
+
+mod place;
 
 use std::{
     collections::HashMap,
     hash::BuildHasher,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,59 +27,19 @@ use std::{
 
 use foldhash::fast::RandomState;
 
+pub(crate) use self::place::{Absence, Leaving, Left};
+use self::place::{Client, Next, Place};
 use super::{
+    exchange::{Exchange, Options},
     key::{Key, Subject},
-    line::{Inherited, Line, Message, Posted, Signals, locked},
+    line::{Line, Signals, locked},
+    mailbox::Mailbox,
     pulse::Tick,
-    session::{Kept, Queued, Will},
+    session::{Kept, Will},
 };
 use crate::domain::Identity;
 
 const SHARDS: usize = 64;
-
-/// A session whose client is away.
-#[derive(Debug)]
-pub(crate) struct Absence {
-    /// Its state.
-    pub(crate) kept: Box<Kept>,
-    /// When it ends.
-    pub(crate) expires: Tick,
-    /// Its will, and when that is published if the client has not come back.
-    pub(crate) will: Option<(Tick, Box<Will>)>,
-    /// The ended connection's line, where outcomes still arrive.
-    pub(crate) line: Arc<Line>,
-}
-
-#[derive(Debug)]
-enum Place {
-    Here(Arc<Line>),
-    Coming {
-        line: Option<Arc<Line>>,
-        from: Arc<Line>,
-    },
-    Away(Box<Absence>),
-}
-
-#[derive(Debug)]
-struct Client {
-    id: Arc<str>,
-    place: Place,
-}
-
-impl Client {
-    /// Whether it is away and its session has expired; a will that is due goes to `due`.
-    fn expire(&mut self, now: Tick, due: &mut impl Extend<Box<Will>>) -> bool {
-        let Place::Away(absence) = &mut self.place else {
-            return false;
-        };
-        let expired = absence.expires.since(now).0 == 0;
-        let will_due = |at: Tick| expired || at.since(now).0 == 0;
-        if absence.will.as_ref().is_some_and(|(at, _)| will_due(*at)) {
-            due.extend(absence.will.take().map(|(_, will)| will));
-        }
-        expired
-    }
-}
 
 type Shard = HashMap<Subject, Vec<Client>, RandomState>;
 
@@ -90,41 +55,40 @@ pub(crate) struct Registry {
 /// What a client finds when it comes in.
 #[derive(Debug)]
 pub(crate) enum Joined {
-    /// There was no session, or it ends here; with it the wait of its will.
-    New(Option<Box<Will>>),
+    /// There was no session, or the one that was kept ends here.
+    New(Option<Box<Absence>>),
     /// Its session, as it left it.
     Resumed(Box<Absence>),
     /// Another connection has it and was told to hand it over to the line.
     Coming,
 }
 
-/// What becomes of a session when its connection ends.
-#[derive(Debug)]
-pub(crate) enum Leaving {
-    /// It is kept until it expires.
-    Stays(Box<Absence>),
-    /// It ends.
-    Ends,
-    /// The connection waited for it and never got it; if it has come meanwhile, it is kept until then.
-    Unclaimed(Tick),
+/// A device's subscription to its own messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Down {
+    pub(crate) options: Options,
+    /// Subscription identifier; 0: none.
+    pub(crate) id: u32,
+    /// The number of a session that outlives a restart.
+    pub(crate) number: Option<NonZeroU32>,
 }
 
-/// What became of a session that was to be kept.
-#[derive(Debug)]
-pub(crate) enum Left {
-    /// It ended, was kept, or went to a successor; a will with a delay that nobody waits for any more is given back.
-    Done(Option<Box<Will>>),
-    /// There is no room for another session of a client that is away.
-    NoRoom(Option<Box<Will>>),
+/// Whether a client wants its older session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clean {
+    /// It is to be ended.
+    Yes,
+    /// It is to be resumed.
+    No,
 }
 
-/// What became of a message, over all sessions of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Delivery {
-    /// Sessions that the message was queued for.
-    pub queued: usize,
-    /// Sessions whose queue was full.
-    pub full: usize,
+/// What a sweep over sessions of clients that are away found.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// Wills whose delay has passed.
+    pub(crate) wills: Vec<Box<Will>>,
+    /// Sessions that have expired.
+    pub(crate) ended: Vec<Box<Kept>>,
 }
 
 impl Registry {
@@ -164,43 +128,42 @@ impl Registry {
             clients.push(Client {
                 id: Arc::clone(&key.client_id),
                 place: Place::Here(Arc::clone(line)),
+                mailbox: None,
+                down: None,
             });
             return Joined::New(None);
         };
         let place = std::mem::replace(&mut client.place, Place::Here(Arc::clone(line)));
-        match (place, clean) {
+        let (from, waiting) = match (place, clean) {
             (Place::Away(absence), Clean::No) if absence.expires.since(now).0 > 0 => {
                 self.away.fetch_sub(1, Ordering::Relaxed);
-                Joined::Resumed(absence)
+                return Joined::Resumed(absence);
             }
-            (Place::Away(absence), _) => {
+            (Place::Away(mut absence), _) => {
                 self.away.fetch_sub(1, Ordering::Relaxed);
-                Joined::New(absence.will.map(|(_, will)| will))
+                client.down = None;
+                absence.kept.mailbox = client.mailbox.take();
+                return Joined::New(Some(absence));
             }
-            (Place::Here(old), Clean::Yes) => {
-                old.signal(Signals::TAKEN_OVER);
-                Joined::New(None)
-            }
-            (Place::Coming { line: waiting, .. }, Clean::Yes) => {
-                tell(waiting.as_ref());
-                Joined::New(None)
-            }
-            (Place::Here(from), Clean::No) => {
-                from.signal(Signals::TAKEN_OVER);
-                client.place = Place::Coming {
-                    line: Some(Arc::clone(line)),
-                    from,
-                };
-                Joined::Coming
-            }
+            (Place::Here(from), _) => (from, None),
             (
                 Place::Coming {
                     line: waiting,
                     from,
                 },
-                Clean::No,
-            ) => {
+                _,
+            ) => (from, waiting),
+        };
+        match clean {
+            Clean::Yes => {
+                // Whoever has the session takes it out of the books when it leaves.
+                tell(Some(&from));
                 tell(waiting.as_ref());
+                client.end();
+                Joined::New(None)
+            }
+            Clean::No => {
+                tell(Some(waiting.as_ref().unwrap_or(&from)));
                 client.place = Place::Coming {
                     line: Some(Arc::clone(line)),
                     from,
@@ -210,20 +173,21 @@ impl Registry {
         }
     }
 
-    /// A connection ends. The unread messages of its line go with the session.
+    /// A connection ends.
     pub(crate) fn leave(&self, key: &Key, line: &Arc<Line>, leaving: Leaving) -> Left {
         let mut shard = locked(self.shard(&key.subject));
         let Some(clients) = shard.get_mut(&key.subject) else {
-            return Left::Done(None);
+            return Left::of(leaving);
         };
         let Some(at) = clients.iter().position(|c| c.id == key.client_id) else {
-            return Left::Done(None);
+            return Left::of(leaving);
         };
         let Some(client) = clients.get_mut(at) else {
-            return Left::Done(None);
+            return Left::of(leaving);
         };
-        let (place, left) = self.depart(&client.place, line, leaving);
-        match place {
+        let room = self.away() < self.away_max;
+        let (next, left) = client.leave(line, leaving, room.then_some(&self.away));
+        match next {
             Next::Same => {}
             Next::Place(place) => client.place = place,
             Next::Gone => {
@@ -236,158 +200,98 @@ impl Registry {
         left
     }
 
-    fn depart(&self, place: &Place, line: &Arc<Line>, leaving: Leaving) -> (Next, Left) {
-        match (place, leaving) {
-            (Place::Here(here), Leaving::Stays(absence)) if Arc::ptr_eq(here, line) => {
-                self.keep(absence)
-            }
-            (Place::Here(here), Leaving::Unclaimed(expires)) if Arc::ptr_eq(here, line) => {
-                match line.take_inherited() {
-                    Some(Inherited::Session(kept)) => self.keep(Box::new(Absence {
-                        kept,
-                        expires,
-                        will: None,
-                        line: Arc::clone(line),
-                    })),
-                    _ => (Next::Gone, Left::Done(None)),
-                }
-            }
-            (Place::Here(here), Leaving::Ends) if Arc::ptr_eq(here, line) => {
-                (Next::Gone, Left::Done(None))
-            }
-            (Place::Coming { line: next, from }, leaving) if Arc::ptr_eq(from, line) => {
-                match (next, leaving) {
-                    (Some(next), Leaving::Stays(absence)) => {
-                        hand_over(*absence, next);
-                        (Next::Place(Place::Here(Arc::clone(next))), Left::Done(None))
-                    }
-                    (Some(next), _) => {
-                        next.inherit(Inherited::Nothing);
-                        (Next::Place(Place::Here(Arc::clone(next))), Left::Done(None))
-                    }
-                    (None, Leaving::Stays(absence)) => self.keep(absence),
-                    (None, _) => (Next::Gone, Left::Done(None)),
-                }
-            }
-            // The successor gave up before the session came.
-            (
-                Place::Coming {
-                    line: Some(next),
-                    from,
-                },
-                _,
-            ) if Arc::ptr_eq(next, line) => {
-                let from = Arc::clone(from);
-                (
-                    Next::Place(Place::Coming { line: None, from }),
-                    Left::Done(None),
-                )
-            }
-            // A clean start has ended the session meanwhile.
-            (_, Leaving::Stays(absence)) => (Next::Same, Left::Done(absence.will.map(|(_, w)| w))),
-            (_, Leaving::Ends | Leaving::Unclaimed(_)) => (Next::Same, Left::Done(None)),
-        }
+    fn with_client<T>(&self, key: &Key, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
+        let mut shard = locked(self.shard(&key.subject));
+        let clients = shard.get_mut(&key.subject)?;
+        clients.iter_mut().find(|c| c.id == key.client_id).map(act)
     }
 
-    fn keep(&self, mut absence: Box<Absence>) -> (Next, Left) {
-        if self.away.load(Ordering::Relaxed) >= self.away_max {
-            return (Next::Gone, Left::NoRoom(absence.will.map(|(_, will)| will)));
-        }
-        self.away.fetch_add(1, Ordering::Relaxed);
-        let mail = absence.line.take_mail();
-        if !mail.is_empty() {
-            absence.kept.outbox.get_or_insert_default().keep(mail);
-        }
-        (Next::Place(Place::Away(absence)), Left::Done(None))
+    /// The mailbox of a session that a connection serves, made if there is none.
+    pub(crate) fn mailbox(
+        &self,
+        key: &Key,
+        line: &Arc<Line>,
+        make: impl Fn() -> Arc<Mailbox>,
+    ) -> Arc<Mailbox> {
+        let known = self.with_client(key, |client| {
+            client
+                .is_with(line)
+                .then(|| Arc::clone(client.mailbox.get_or_insert_with(&make)))
+        });
+        let mailbox = known.flatten().unwrap_or_else(make);
+        mailbox.attach(line);
+        mailbox
     }
 
-    /// Queues a message for every session of a device that hears it.
-    pub(crate) fn deliver(&self, identity: &Identity, message: &Arc<Message>) -> Delivery {
+    /// Notes whether a session hears the device's messages.
+    pub(crate) fn set_down(&self, key: &Key, line: &Arc<Line>, down: Option<Down>) {
+        self.with_client(key, |client| {
+            if client.is_with(line) {
+                client.down = down;
+            }
+        });
+    }
+
+    /// Visits the mailboxes of every session of a device that hears its messages.
+    pub(crate) fn hearers(
+        &self,
+        exchange: &Exchange,
+        identity: &Identity,
+        mut visit: impl FnMut(Arc<Mailbox>, Down),
+    ) {
         let subject = Subject::Device(identity.clone());
-        let mut delivery = Delivery::default();
         let mut shard = locked(self.shard(&subject));
         for client in shard.get_mut(&subject).into_iter().flatten() {
-            let posted = match &mut client.place {
-                Place::Here(line)
-                | Place::Coming {
-                    line: None,
-                    from: line,
-                } => line.post(message),
-                Place::Coming {
-                    line: Some(_),
-                    from,
-                } => from.post(message),
-                Place::Away(absence) => match absence.kept.queue(message) {
-                    Queued::Waits => Posted::Queued,
-                    Queued::NotHeard => Posted::NotHeard,
-                    Queued::Full => Posted::Full,
-                },
-            };
-            match posted {
-                Posted::Queued => delivery.queued += 1,
-                Posted::Full => delivery.full += 1,
-                Posted::NotHeard => {}
+            if let Some(down) = client.down {
+                visit(client.mailbox_of(exchange, down.number), down);
             }
         }
-        delivery
+    }
+
+    /// Puts a session that was kept over a restart where it was; gives it back if there is no room or another one.
+    pub(crate) fn restore(
+        &self,
+        key: Key,
+        absence: Box<Absence>,
+        down: Option<Down>,
+    ) -> Result<(), Box<Absence>> {
+        let mut shard = locked(self.shard(&key.subject));
+        let clients = shard.entry(key.subject).or_default();
+        let known = clients.iter().any(|client| client.id == key.client_id);
+        if known || self.away() >= self.away_max {
+            return Err(absence);
+        }
+        self.away.fetch_add(1, Ordering::Relaxed);
+        clients.reserve_exact(1);
+        clients.push(Client {
+            id: key.client_id,
+            mailbox: absence.kept.mailbox.clone(),
+            place: Place::Away(absence),
+            down,
+        });
+        Ok(())
     }
 
     /// Ends the expired sessions of one shard and collects the wills that are due.
-    pub(crate) fn expire(&self, turn: usize, now: Tick, due: &mut impl Extend<Box<Will>>) {
+    pub(crate) fn expire(&self, turn: usize, now: Tick, due: &mut Due) {
         let Some(shard) = self.shards.get(turn % self.shards.len()) else {
             return;
         };
         if self.away() == 0 {
             return;
         }
-        let mut ended = 0;
+        let before = due.ended.len();
         locked(shard).retain(|_, clients| {
-            clients.retain_mut(|client| {
-                let expired = client.expire(now, due);
-                ended += usize::from(expired);
-                !expired
-            });
+            clients.retain_mut(|client| !client.expire(now, due));
             !clients.is_empty()
         });
+        let ended = due.ended.len() - before;
         self.away.fetch_sub(ended, Ordering::Relaxed);
     }
-}
-
-enum Next {
-    Same,
-    Place(Place),
-    Gone,
-}
-
-/// Whether a client wants its older session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Clean {
-    /// It is to be ended.
-    Yes,
-    /// It is to be resumed.
-    No,
 }
 
 fn tell(line: Option<&Arc<Line>>) {
     if let Some(line) = line {
         line.signal(Signals::TAKEN_OVER);
-    }
-}
-
-/// Hands a session to the line of its client's next connection; a will that waited for the client is void then.
-fn hand_over(absence: Absence, next: &Arc<Line>) {
-    let Absence { mut kept, line, .. } = absence;
-    let mail = line.take_mail();
-    if !mail.is_empty() {
-        kept.outbox.get_or_insert_default().keep(mail);
-    }
-    adopt_outcomes(&kept, &line, next);
-    next.inherit(Inherited::Session(kept));
-}
-
-/// Lets outcomes that are still expected on an old line reach the new one.
-pub(crate) fn adopt_outcomes(kept: &Kept, old: &Line, new: &Arc<Line>) {
-    if kept.inbox.expects() {
-        old.forward_to(new);
     }
 }

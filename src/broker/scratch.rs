@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-use super::line::News;
+use super::{line::News, message::Letter};
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
@@ -14,6 +14,7 @@ pub(crate) struct Scratch {
     pub(crate) read: Box<[u8]>,
     pub(crate) out: BytesMut,
     pub(crate) news: News,
+    pub(crate) letters: Vec<Letter>,
     pub(crate) tally: Tally,
 }
 
@@ -30,6 +31,7 @@ thread_local! {
         read: vec![0; READ_BYTES].into_boxed_slice(),
         out: BytesMut::with_capacity(READ_BYTES),
         news: News::default(),
+        letters: Vec::new(),
         tally: Tally::default(),
     });
 }
@@ -57,7 +59,9 @@ impl Scratch {
         if self.out.capacity() == 0 || self.out.capacity() > 16 * READ_BYTES {
             self.out = BytesMut::with_capacity(READ_BYTES);
         }
-        self.news.mail.clear();
+        self.news.notes.clear();
+        self.news.mailbox = None;
+        self.letters.clear();
         self.news.settled.clear();
     }
 }

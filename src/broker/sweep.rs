@@ -7,8 +7,12 @@ use std::sync::Arc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{hub::Hub, inlet::Inlet, pulse::Ticks};
+use super::{hub::Hub, inlet::Inlet, pulse::Ticks, registry::Due};
 use crate::supervise::TaskResult;
+
+/// Ticks between two looks at the age of retained messages: they are not sent when they are too old, this only gives
+/// their room back.
+const RETAINED_TURNS: usize = 240;
 
 /// Runs until the token is cancelled.
 pub(crate) async fn sweep<I: Inlet>(hub: Arc<Hub<I>>, stop: CancellationToken) -> TaskResult {
@@ -35,12 +39,22 @@ pub(crate) fn pass<I: Inlet>(hub: &Hub<I>, turn: usize) {
             line.signal(signal);
         }
     });
-    let mut due = Vec::new();
+    let mut due = Due::default();
     core.registry.expire(turn, now, &mut due);
-    for will in due {
+    for will in due.wills {
         hub.publish_will(will);
     }
+    for kept in due.ended {
+        kept.retire(&core.exchange);
+    }
     hub.retry_wills();
+    if turn % RETAINED_TURNS == 0 {
+        let gone = core.exchange.retained.expire(core.clock.now());
+        if !gone.is_empty() {
+            core.exchange.archive.note(gone, None);
+        }
+    }
+    core.exchange.show();
     #[expect(
         clippy::cast_precision_loss,
         reason = "a gauge; exact up to 2^52 sessions"

@@ -61,6 +61,17 @@ pub(super) fn command() -> Command {
                 )),
         )
         .subcommand(
+            Command::new("sessions")
+                .about("Looks at what is kept of MQTT sessions; also while the gateway runs")
+                .subcommand_required(true)
+                .subcommand(with_settings(
+                    Command::new("stat")
+                        .about("Counts the records on disk, by kind: sessions, queued and retained messages")
+                        .arg(json()),
+                    OF_DATA,
+                )),
+        )
+        .subcommand(
             Command::new("quarantine")
                 .about("Looks at what could not be read; also while the gateway runs")
                 .subcommand_required(true)
@@ -251,6 +262,7 @@ fn heading(setting: &Setting) -> &'static str {
         Some("mqtt") => "MQTT",
         Some("auth") => "Authentication",
         Some("normalise") => "Payloads and classes",
+        Some("sessions") => "Sessions",
         Some("spool") => "Spool",
         Some("uplink") => "Platform",
         Some("log" | "admin") => "Log and admin pages",

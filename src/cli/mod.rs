@@ -8,6 +8,7 @@ mod check;
 mod classes;
 mod decode;
 mod spool;
+mod sessions;
 mod token;
 mod docs;
 mod stages;
@@ -58,7 +59,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         None if wants_print(&matches) => print_config(&sources(&matches)),
         None => Err(Failure::new(
             Exit::Usage,
-            "a subcommand is needed: run, check, classes, decode, spool, quarantine or token; see --help",
+            "a subcommand is needed: run, check, classes, decode, spool, sessions, quarantine or token; see --help",
         )),
         Some(("run", given)) if wants_print(given) => print_config(&sources(given)),
         Some(("check", given)) if wants_print(given) => print_config(&sources(given)),
@@ -67,6 +68,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         Some(("classes", given)) => classes::classes(given),
         Some(("decode", given)) => decode::decode(given),
         Some(("spool", given)) => spool::spool(given),
+        Some(("sessions", given)) => sessions::sessions(given),
         Some(("quarantine", given)) => spool::quarantine(given),
         Some(("token", given)) => token::token(given),
         Some(("docs", given)) => docs::docs(given),

@@ -3,11 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    limits::LimitsConfig,
     listener::ListenerDefaults,
     stages::{
         AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds,
-        LogConfig, LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SpoolConfig, UplinkConfig,
-        WhenFull,
+        LogConfig, LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig,
+        UplinkConfig, WhenFull,
     },
 };
 use crate::domain::LaneMap;
@@ -38,6 +39,7 @@ pub(super) fn blank() -> Config {
             reading_bytes_max: 0,
             skew_max: Duration::ZERO,
         },
+        sessions: SessionsConfig { group_bytes_max: 0 },
         spool: SpoolConfig {
             data_dir: PathBuf::new(),
             lanes: LaneMap::from_fn(|_| LaneBounds {
@@ -73,6 +75,7 @@ fn mqtt() -> MqttConfig {
         subscriptions_max: 0,
         session_expiry_max: Duration::ZERO,
         sessions_away_max: 0,
+        limits: LimitsConfig::blank(),
     }
 }
 

@@ -49,6 +49,18 @@ const RELATIONS: &[AtMost] = &[
         holds: |c| c.mqtt.connections_per_address_max <= c.mqtt.connections_max,
     },
     AtMost {
+        small: "mqtt.queue_bytes_max",
+        large: "mqtt.queues_bytes_max",
+        why: "one queue cannot hold more than all",
+        holds: |c| c.mqtt.limits.queues.bytes_max <= c.mqtt.limits.queues.total_bytes_max,
+    },
+    AtMost {
+        small: "mqtt.retained_payload_bytes_max",
+        large: "mqtt.retained_bytes_max",
+        why: "one retained message must fit among all",
+        holds: |c| c.mqtt.limits.retained.payload_bytes_max <= c.mqtt.limits.retained.bytes_max,
+    },
+    AtMost {
         small: "spool.group.bytes_max",
         large: "spool.lanes.alarm.bytes_max",
         why: "a group must fit in its lane",

@@ -6,6 +6,7 @@
 
 mod stages;
 mod listener;
+mod limits;
 mod setting;
 mod table;
 mod quantity;
@@ -17,6 +18,10 @@ mod problem;
 mod print;
 pub mod key;
 
+pub use limits::{
+    ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
+    SessionLimits, SizeLimits, WhenQueueFull,
+};
 #[expect(
     clippy::module_name_repetitions,
     reason = "a section is named after what it sets up"
@@ -39,8 +44,8 @@ pub use sources::{Merged, Sources};
 )]
 pub use stages::{
     AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SpoolConfig, UplinkConfig,
-    WhenFull,
+    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SessionsConfig, SpoolConfig,
+    UplinkConfig, WhenFull,
 };
 pub use table::{setting, settings};
 

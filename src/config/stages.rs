@@ -2,7 +2,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::listener::{ListenerConfig, ListenerDefaults};
+use super::{
+    limits::LimitsConfig,
+    listener::{ListenerConfig, ListenerDefaults},
+};
 use crate::domain::LaneMap;
 
 /// The whole configuration; only the command line and the composition root see it.
@@ -18,6 +21,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Classes and payload limits.
     pub normalise: NormaliseConfig,
+    /// What of the sessions survives a restart.
+    pub sessions: SessionsConfig,
     /// The durable queue.
     pub spool: SpoolConfig,
     /// Delivery to the platform.
@@ -90,6 +95,8 @@ pub struct MqttConfig {
     pub session_expiry_max: Duration,
     /// Most sessions kept for clients that are away.
     pub sessions_away_max: usize,
+    /// What a client may cost.
+    pub limits: LimitsConfig,
 }
 
 /// How devices prove who they are.
@@ -180,6 +187,13 @@ pub struct SpoolConfig {
     pub zstd_level: i32,
     /// Bound of `RocksDB`'s write-ahead log, bytes.
     pub wal_bytes_max: u64,
+}
+
+/// What of the sessions survives a restart.
+#[derive(Debug, Clone)]
+pub struct SessionsConfig {
+    /// Bytes of their records that may wait for a commit; beyond, publishes that need one wait.
+    pub group_bytes_max: usize,
 }
 
 /// Delivery to the platform.

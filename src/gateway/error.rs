@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     admin::AdminError, broker::BindError, normalise::ClassError, spool::SpoolError,
-    store::StoreError, supervise::TaskFailure, telemetry::ExporterError,
+    store::StoreError, supervise::TaskFailure, telemetry::ExporterError, vault::VaultError,
 };
 
 /// Why the gateway does not start or does not go on.
@@ -29,7 +29,13 @@ pub enum GatewayError {
     Classes(#[from] ClassError),
     /// The data directory cannot be used.
     #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool cannot be opened or written.
+    #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// What sessions need kept cannot be read or written.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The bound addresses cannot be written where they were asked for.
     #[error("node.bound_file: {}: {source}", path.display())]
     BoundFile {
@@ -54,18 +60,17 @@ impl GatewayError {
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),
             Self::BoundFile { .. } => 73,
-            Self::Spool(error) => spool_exit_code(error),
+            Self::Store(error)
+            | Self::Spool(SpoolError::Store(error))
+            | Self::Vault(VaultError::Store(error)) => store_exit_code(error),
+            Self::Spool(SpoolError::Book { .. }) => 65,
+            Self::Spool(_) | Self::Vault(_) => 74,
         }
     }
 }
 
-const fn spool_exit_code(error: &SpoolError) -> u8 {
-    let store = match error {
-        SpoolError::Store(store) => store,
-        SpoolError::Book { .. } => return 65,
-        _ => return 74,
-    };
-    match store {
+const fn store_exit_code(error: &StoreError) -> u8 {
+    match error {
         StoreError::Locked { .. } => 75,
         StoreError::NotWritable { .. } | StoreError::NotADirectory { .. } => 73,
         StoreError::NewerFormat { .. } | StoreError::Foreign { .. } => 78,

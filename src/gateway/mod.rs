@@ -1,8 +1,9 @@
-//! The composition root: binds every port, opens the spool, wires the stages together by their narrow interfaces,
+//! The composition root: binds every port, opens the store, wires the stages together by their narrow interfaces,
 //! runs until a signal or a failure, and stops in flow order. It decides nothing about readings.
 
 mod error;
 mod bound;
+mod kept;
 mod reload;
 mod running;
 mod status;
@@ -27,13 +28,15 @@ use crate::{
     ingest, spool,
     supervise::TaskFailure,
     telemetry::{self, Exporter, Metric},
-    uplink,
+    uplink, vault,
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 5] = [
+pub const STAGES: [(&str, &[Metric]); 7] = [
     ("broker", broker::METRICS),
+    ("exchange", broker::EXCHANGE_METRICS),
     ("transport", broker::transport::METRICS),
+    ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),
     ("uplink", uplink::METRICS),

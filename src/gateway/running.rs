@@ -1,7 +1,7 @@
 //! The running gateway: what was started, in which order, and how it stops.
 //!
-//! Start: ports, classes, spool, writer, uplink, broker, admin; READY last. Stop, in flow order: intake, owed
-//! acknowledgements, uplink, spool. Everything is told by one deadline.
+//! Start: ports, classes, store, spool and vault with their writers, uplink, broker, admin; READY last. Stop, in flow
+//! order: intake, owed acknowledgements, uplink, vault, spool, store. Everything is told by one deadline.
 
 use std::{
     sync::Arc,
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     GatewayError,
     bound::Addresses,
+    kept::{Kept, Writers},
     reload::{self, Reread},
     status::GatewayStatus,
     watch::{Watch, files},
@@ -23,7 +24,6 @@ use crate::{
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
-    spool::{Opened, Recovery, RunningWriter, Spool},
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
     uplink::{Introduction, Uplink},
@@ -46,7 +46,7 @@ pub(super) struct Running {
     /// Told when files have changed that are read again while running.
     changes: Arc<Notify>,
     broker: Handle,
-    writer: RunningWriter<Receipt>,
+    writers: Writers,
     /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
     reception: TaskSet,
     delivery: TaskSet,
@@ -62,15 +62,12 @@ impl Running {
         let watched = Watch::new(files(&config));
         let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
-        let opened = Spool::open::<Receipt>(&config.spool, Arc::clone(&clock))?;
-        tell(&opened.recovery);
-        let Opened {
+        let Kept {
             inlet,
             reader,
-            writer,
-            ..
-        } = opened;
-        let writer = writer.start()?;
+            memory,
+            writers,
+        } = Kept::open(&config, &clock)?;
 
         let (schema, schema_digest) = watch::channel(classes.digest());
         let mut delivery = TaskSet::new();
@@ -84,14 +81,8 @@ impl Running {
         uplink.spawn(&mut delivery);
 
         let mut reception = TaskSet::new();
-        watch(&writer, &mut reception);
-        let changes = Arc::new(Notify::new());
-        let watching = watched.run(
-            config.node.watch_interval,
-            Arc::clone(&changes),
-            reception.token(),
-        );
-        reception.spawn("file-watch", watching);
+        writers.watch(&mut reception);
+        let changes = watched.start(config.node.watch_interval, &mut reception);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
             classes,
@@ -100,7 +91,12 @@ impl Running {
         ));
         let broker = ports
             .mqtt
-            .serve(Arc::clone(&ingest), Arc::clone(&clock), &mut reception)
+            .serve(
+                Arc::clone(&ingest),
+                Arc::clone(&clock),
+                memory,
+                &mut reception,
+            )
             .map_err(GatewayError::Runtime)?;
 
         let status = Arc::new(GatewayStatus {
@@ -112,7 +108,8 @@ impl Running {
             broker: broker.clone(),
             ingest: Arc::clone(&ingest),
             spool: reader,
-            spool_health: writer.health(),
+            spool_health: writers.spool_health(),
+            vault_health: writers.vault_health(),
             uplink: uplink_status,
         });
         let notifier = Arc::new(Notifier::from_env());
@@ -131,7 +128,7 @@ impl Running {
             schema,
             changes,
             broker,
-            writer,
+            writers,
             reception,
             delivery,
             outlook,
@@ -194,7 +191,7 @@ impl Running {
         };
         self.broker.close_intake().await;
         let acknowledge = self.stop_deadline / ACKNOWLEDGE_SHARE;
-        if tokio::time::timeout(acknowledge, self.writer.drained())
+        if tokio::time::timeout(acknowledge, self.writers.drained())
             .await
             .is_err()
         {
@@ -209,8 +206,8 @@ impl Running {
         }
         let uplink = self.delivery.stop(left(begun)).await;
         let reception = self.reception.stop(ADMIN_DEADLINE).await;
-        let writer = self.writer;
-        let closed = tokio::task::spawn_blocking(move || writer.close()).await;
+        let writers = self.writers;
+        let closed = tokio::task::spawn_blocking(move || writers.close()).await;
         let outlook = self.outlook.stop(ADMIN_DEADLINE).await;
         match closed {
             Ok(closed) => closed?,
@@ -260,18 +257,6 @@ fn introduction(node: &NodeConfig, schema_digest: watch::Receiver<[u8; 32]>) -> 
     }
 }
 
-/// A writer thread that ends by itself is a failure of the gateway.
-fn watch(writer: &RunningWriter<Receipt>, tasks: &mut TaskSet) {
-    let health = writer.health();
-    let stop = tasks.token();
-    tasks.spawn("spool-watch", async move {
-        tokio::select! {
-            () = health.ended() => Err("the spool's writer thread has ended".into()),
-            () = stop.cancelled() => Ok(()),
-        }
-    });
-}
-
 /// Admin pages and systemd's notifications, in tasks of their own.
 fn look_out(
     admin: Option<Admin>,
@@ -288,13 +273,4 @@ fn look_out(
     }
     tasks.spawn("notify", Arc::clone(notifier).beat(status, tasks.token()));
     tasks
-}
-
-fn tell(recovery: &Recovery) {
-    if recovery.created {
-        tracing::info!("a new spool was created: this is a new incarnation");
-    }
-    if let Some(damage) = &recovery.log_damage {
-        tracing::error!(?damage, lost = ?recovery.lost, "the write-ahead log was damaged and is set aside");
-    }
 }

@@ -11,6 +11,7 @@ use crate::{
     spool::{SpoolHealth, SpoolReader},
     supervise::Liveness,
     uplink::{GroupStatus, StatusView},
+    vault::VaultHealth,
 };
 
 /// What the composition root shows.
@@ -25,6 +26,7 @@ pub(super) struct GatewayStatus {
     pub(super) ingest: Arc<Ingest<Receipt>>,
     pub(super) spool: SpoolReader,
     pub(super) spool_health: SpoolHealth,
+    pub(super) vault_health: VaultHealth,
     pub(super) uplink: StatusView,
 }
 
@@ -40,6 +42,7 @@ impl Status for GatewayStatus {
     fn unready(&self) -> Vec<String> {
         let mut reasons = self.dead();
         reasons.extend(self.spool_health.ailment());
+        reasons.extend(self.vault_health.ailment());
         reasons
     }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, ListenerConfig},
-    supervise::TaskResult,
+    supervise::{TaskResult, TaskSet},
 };
 
 /// The files of a configuration that are read again when they change.
@@ -54,8 +54,15 @@ impl Watch {
         }
     }
 
-    /// Tells `changed` of every change until the token is cancelled.
-    pub(super) async fn run(
+    /// Looks at the files again and again in a task; what it gives is told of every change.
+    pub(super) fn start(self, every: Duration, tasks: &mut TaskSet) -> Arc<Notify> {
+        let changed = Arc::new(Notify::new());
+        let watching = self.run(every, Arc::clone(&changed), tasks.token());
+        tasks.spawn("file-watch", watching);
+        changed
+    }
+
+    async fn run(
         self,
         every: Duration,
         changed: Arc<Notify>,

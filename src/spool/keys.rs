@@ -8,6 +8,8 @@
 //! ```
 //! Big-endian numbers make the order of keys the order of sequences.
 
+use std::ops::Range;
+
 use crate::{
     domain::{Lane, Sequence},
     store::Key,
@@ -29,6 +31,33 @@ const ITEM: u8 = 0x10;
 const QUARANTINE: u8 = 0x20;
 /// Blocks that did not pass their check, as they were found.
 const DAMAGED: u8 = 0x21;
+
+/// First bytes of all keys of the spool. Others who use the same store keep theirs outside; nothing of the spool scans or
+/// drops beyond.
+pub const KINDS: Range<u8> = 0x01..0x60;
+
+const _: () = {
+    let used = [
+        INCARNATION,
+        BOOK,
+        DONE,
+        REFUSED,
+        QUARANTINE_SUM,
+        ITEM,
+        QUARANTINE,
+        DAMAGED,
+    ];
+    let mut at = 0;
+    while at < used.len() {
+        #[expect(clippy::indexing_slicing, reason = "at compile time")]
+        let kind = used[at];
+        assert!(
+            KINDS.start <= kind && kind < KINDS.end,
+            "a key of the spool lies outside KINDS"
+        );
+        at += 1;
+    }
+};
 
 const fn key(kind: u8, lane: u8, number: u64) -> Key {
     let n = number.to_be_bytes();

@@ -50,6 +50,7 @@ pub use self::{
 };
 pub use block::GapReason;
 pub use intake::{Readings, Unplaced};
+pub use keys::KINDS;
 pub use ledger::{LaneLedger, Ledger};
 pub use metrics::METRICS;
 pub use open::{Opened, Recovery, Spool};

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     config::SpoolConfig,
-    domain::{Clock, Incarnation, Lane, LaneMap, Settle},
-    store::{Batch, Durability, LogDamage, Store, StoreOptions},
+    domain::{Clock, Incarnation, Lane, LaneMap, Settle, UnixNanos},
+    store::{self, Batch, Durability, LogDamage, Store, StoreError, StoreOptions},
 };
 
 /// The durable queue.
@@ -58,18 +58,44 @@ pub struct Recovery {
 }
 
 impl Spool {
-    /// Opens the spool in the configured directory, creating it if it is not there. Install the metrics exporter first.
+    /// Opens the store of the configured directory, creating both if they are not there: for the spool, and for others
+    /// whose keys are outside [`super::KINDS`].
     ///
     /// # Errors
-    /// The directory cannot be used (see [`crate::store::StoreError`]), or the spool's own records are damaged.
-    pub fn open<R: Settle>(
-        config: &SpoolConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Opened<R>, SpoolError> {
+    /// The directory cannot be used, see [`StoreError`].
+    pub fn open_store(config: &SpoolConfig, now: UnixNanos) -> Result<store::Opened, StoreError> {
         let how = StoreOptions {
             wal_bytes_max: config.wal_bytes_max,
         };
-        let (store, log_damage) = Store::open(&config.data_dir, &how, clock.now())?;
+        let (store, log_damage) = Store::open(&config.data_dir, &how, now)?;
+        Ok(store::Opened {
+            store: Arc::new(store),
+            log_damage,
+        })
+    }
+
+    /// Opens the spool on a store of its own.
+    ///
+    /// # Errors
+    /// As [`Spool::open_store`] and [`Spool::open`].
+    pub fn open_alone<R: Settle>(
+        config: &SpoolConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Opened<R>, SpoolError> {
+        let store = Self::open_store(config, clock.now())?;
+        Self::open(config, store, clock)
+    }
+
+    /// Opens the spool on an open store, creating it if it is not there. Install the metrics exporter first.
+    ///
+    /// # Errors
+    /// The store cannot be read or written, or the spool's own records are damaged.
+    pub fn open<R: Settle>(
+        config: &SpoolConfig,
+        store: store::Opened,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Opened<R>, SpoolError> {
+        let store::Opened { store, log_damage } = store;
         let known = incarnation(&store)?;
         let created = known.is_none();
         let incarnation = match known {

@@ -93,7 +93,7 @@ impl Bell {
 /// Everything that the writer, the readers and the inlet share and that knows nothing of receipts.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) incarnation: Incarnation,
     pub(super) bell: Bell,
@@ -110,7 +110,7 @@ pub(super) struct Shared {
 /// What [`Shared`] starts from.
 #[derive(Debug)]
 pub(super) struct Origin {
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) incarnation: Incarnation,
     pub(super) tail_bytes_max: usize,

@@ -4,6 +4,7 @@ use std::{
     fmt,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -82,6 +83,12 @@ impl Batch {
         self.changes.is_empty()
     }
 
+    /// The changes in their order; `None`: the key is removed.
+    #[must_use]
+    pub fn into_changes(self) -> Vec<(Key, Option<Vec<u8>>)> {
+        self.changes
+    }
+
     fn build(&self) -> WriteBatch {
         let bytes: usize = self
             .changes
@@ -108,6 +115,15 @@ pub struct Store {
     _folder: Option<Folder>,
     #[cfg(test)]
     full: std::sync::atomic::AtomicBool,
+}
+
+/// A store that has one owner and several users, and what was found when it was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The store; it is closed when the last user lets go of it.
+    pub store: Arc<Store>,
+    /// A log that could not be read to its end.
+    pub log_damage: Option<LogDamage>,
 }
 
 impl fmt::Debug for Store {
@@ -201,6 +217,40 @@ impl Store {
     /// # Errors
     /// The disk is full or fails: nothing of the batch is visible, and the same batch may be written again.
     pub fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        self.pretend()?;
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Synced);
+        self.db
+            .write_opt(batch.build(), &options)
+            .map_err(|error| self.fault(&error))
+    }
+
+    /// Makes everything written so far survive a loss of power.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.pretend()?;
+        self.db.flush_wal(true).map_err(|error| self.fault(&error))
+    }
+
+    /// Whether a key surely has no value. Asks memory alone, so that it costs about as much as a write of one key: if the
+    /// disk would have to be read to know, the answer is no.
+    #[must_use]
+    pub fn is_surely_absent(&self, key: &Key) -> bool {
+        !self.db.key_may_exist(key)
+    }
+
+    /// Fails as on a full disk while a test says so.
+    #[cfg_attr(
+        not(test),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "only tests pretend"
+        )
+    )]
+    fn pretend(&self) -> Result<(), StoreError> {
         #[cfg(test)]
         if self.full.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(StoreError::Full {
@@ -208,11 +258,7 @@ impl Store {
                 cause: "a test says so".to_owned(),
             });
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Synced);
-        self.db
-            .write_opt(batch.build(), &options)
-            .map_err(|error| self.fault(&error))
+        Ok(())
     }
 
     /// While this is set, every write fails as on a full disk.

@@ -22,6 +22,6 @@ mod wal;
     reason = "the stages above have errors and options of their own beside them"
 )]
 pub use self::{error::StoreError, options::StoreOptions};
-pub use database::{Batch, Durability, KEY_BYTES, Key, Start, Step, Store};
+pub use database::{Batch, Durability, KEY_BYTES, Key, Opened, Start, Step, Store};
 pub use folder::{FORMAT_VERSION, accept};
 pub use wal::LogDamage;

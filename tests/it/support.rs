@@ -29,6 +29,8 @@ pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
+    /// Every plain MQTT address, in the order of the flags; the first is [`Self::mqtt`].
+    pub(crate) listeners: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     bound: Value,
 }
@@ -78,10 +80,12 @@ impl Node {
             }
             if received(&notify, "READY=1") {
                 let bound: Value = serde_json::from_slice(&fs::read(&bound).unwrap()).unwrap();
+                let listeners: Vec<_> = bound["mqtt"].as_array().unwrap().iter().map(address).collect();
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt: address(&bound["mqtt"][0]),
+                    mqtt: listeners[0],
+                    listeners,
                     admin: address(&bound["admin"]),
                     bound,
                 });
@@ -156,9 +160,28 @@ impl Gateway {
         address(&self.bound[scheme][at])
     }
 
-    /// The process.
-    pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
+    /// Memory that the process holds, KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap().parse().unwrap()
+    }
+
+    /// Files that the process has open.
+    pub(crate) fn open_files(&self) -> u64 {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        files.count() as u64
+    }
+
+    /// Lowers the limit of open files of the running process.
+    pub(crate) fn limit_files(&self, most: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
     }
 
     /// The body of one of the admin listener's pages, and its status code.

@@ -270,20 +270,6 @@ async fn a_certificate_replaced_on_disk_is_shown_to_the_next_and_drops_nobody() 
     device.report(MANHOLE, QoS::AtLeastOnce).await;
 }
 
-fn resident_bytes(gateway: &Gateway) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_and_broken_handshakes_end_by_the_deadline_while_others_are_served() {
     const SILENT: usize = 600;
@@ -297,7 +283,7 @@ async fn silent_and_broken_handshakes_end_by_the_deadline_while_others_are_serve
     let gateway = node.start();
     let address = gateway.listener("mqtts", 0);
     let mut device = over_tls(address, &office.client(), "1").await.unwrap();
-    let before = resident_bytes(&gateway);
+    let before = gateway.resident_kib();
     let mut silent = Vec::new();
     for turn in 0..SILENT {
         let (scheme, bytes): (_, &[u8]) = match turn % 4 {
@@ -315,8 +301,8 @@ async fn silent_and_broken_handshakes_end_by_the_deadline_while_others_are_serve
         device.report(MANHOLE, QoS::AtLeastOnce).await;
     }
     drop(over_tls(address, &office.client(), "2").await.unwrap());
-    let grown = resident_bytes(&gateway).saturating_sub(before);
-    assert!(grown < 32 << 20, "{grown} bytes for {SILENT} handshakes");
+    let grown = gateway.resident_kib().saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB for {SILENT} handshakes");
     for socket in &mut silent {
         let mut rest = Vec::new();
         // The end may be told as a reset.
@@ -336,7 +322,7 @@ async fn a_flood_of_handshakes_leaves_a_connected_device_served() {
     let gateway = node.start();
     let address = gateway.listener("mqtts", 0);
     let mut device = over_tls(address, &office.client(), "1").await.unwrap();
-    let before = resident_bytes(&gateway);
+    let before = gateway.resident_kib();
     let mut floods = JoinSet::new();
     for _ in 0..4 {
         let mut config = office.client();
@@ -352,8 +338,8 @@ async fn a_flood_of_handshakes_leaves_a_connected_device_served() {
     }
     floods.join_all().await;
     device.report(MANHOLE, QoS::AtLeastOnce).await;
-    let grown = resident_bytes(&gateway).saturating_sub(before);
-    assert!(grown < 32 << 20, "{grown} bytes after 200 handshakes");
+    let grown = gateway.resident_kib().saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB after 200 handshakes");
 }
 
 /// What a port answers to these bytes.

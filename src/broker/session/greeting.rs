@@ -1,20 +1,23 @@
 //! CONNECT: what is agreed with a client, and why one is turned away. What CONNACK says is available is what is
-//! offered: no retained messages, no wildcard or shared subscriptions, no subscription identifiers.
+//! offered: everything that MQTT 5 has but enhanced authentication.
 
 use std::{num::NonZeroU16, sync::Arc};
 
 use rmqtt_codec::v5::{Connect, ConnectAck, ConnectAckReason, LastWill};
 
-use super::{Kept, Session, Will};
+use super::{Aliases, Kept, Mail, Session, Will};
 use crate::{
     broker::{
+        access::Access,
         auth::{Authentication, Credentials, Denied},
+        message::Message,
         principal::Principal,
         registry::Clean,
-        wire::{Reasons, Version},
+        rights::Rights,
+        topics::{FilterLimits, check_name},
+        wire::{Reasons, Version, forwarded_of},
     },
     config::MqttConfig,
-    domain::Identity,
 };
 
 /// Longest client identifier, bytes.
@@ -55,15 +58,15 @@ pub(crate) fn agree(
     version: Version,
     connect: Connect,
     config: &MqttConfig,
-    authentication: &Authentication,
+    access: &Access,
     fresh: impl FnOnce() -> u128,
 ) -> Result<Agreement, ConnectAckReason> {
     if connect.auth_method.is_some() {
         return Err(ConnectAckReason::BadAuthenticationMethod);
     }
-    let principal = identify(authentication, &connect)?;
+    let principal = identify(&access.authentication, &connect)?;
     let (client_id, assigned) = client_id(version, &connect, fresh)?;
-    let will = will(version, connect.last_will, principal.identity())?;
+    let will = will(connect.last_will, &principal, (config, &access.rights))?;
     let keep_alive_s = keep_alive(connect.keep_alive, config);
     let expiry_max_s = seconds(config.session_expiry_max);
     let expiry_s = connect.session_expiry_interval_secs.min(expiry_max_s);
@@ -75,7 +78,10 @@ pub(crate) fn agree(
             Reasons::Unwanted
         },
         packet_bytes_max: connect.max_packet_size.map_or(u32::MAX, Into::into),
-        receive_max: connect.receive_max.map_or(u16::MAX, Into::into),
+        receive_max: connect
+            .receive_max
+            .map_or(u16::MAX, Into::into)
+            .min(config.limits.queues.inflight_max),
         receive_max_ours: config.receive_max.max(1),
         topic_alias_max: config.topic_alias_max,
         keep_alive_s,
@@ -87,10 +93,6 @@ pub(crate) fn agree(
         max_packet_size: Some(config.packet_bytes_max),
         assigned_client_id: assigned.then(|| (&*client_id).into()),
         topic_alias_max: config.topic_alias_max,
-        retain_available: false,
-        wildcard_subscription_available: false,
-        subscription_identifiers_available: false,
-        shared_subscription_available: false,
         server_keepalive_sec: (keep_alive_s != connect.keep_alive).then_some(keep_alive_s),
         ..ConnectAck::default()
     };
@@ -100,7 +102,10 @@ pub(crate) fn agree(
         terms,
         expiry_s,
         will,
+        until: None,
         aliases: Vec::new(),
+        aliases_out: Aliases::new(connect.topic_alias_max),
+        mail: Mail::None,
         kept: Kept::default(),
     };
     Ok(Agreement {
@@ -149,38 +154,40 @@ fn client_id(
 }
 
 fn will(
-    version: Version,
     will: Option<LastWill>,
-    identity: Option<&Identity>,
+    principal: &Principal,
+    (config, rights): (&MqttConfig, &Rights),
 ) -> Result<Option<Box<Will>>, ConnectAckReason> {
     let Some(will) = will else { return Ok(None) };
-    if will.retain && version == Version::V5 {
-        return Err(ConnectAckReason::RetainNotSupported);
+    let sizes = &config.limits.sizes;
+    let limits = FilterLimits {
+        bytes_max: sizes.topic_bytes_max,
+        levels_max: sizes.topic_levels_max,
+    };
+    if check_name(&will.topic, &limits).is_err() {
+        return Err(ConnectAckReason::TopicNameInvalid);
     }
-    if !may_leave(&will.topic, identity) {
+    if !rights.may_publish(principal, &will.topic) {
         return Err(ConnectAckReason::NotAuthorized);
     }
-    Ok(Some(Box::new(Will {
-        identity: identity.cloned(),
+    let delay_max_s = seconds(config.limits.sessions.will_delay_max);
+    let message = Message {
         topic: Box::from(&*will.topic),
+        forwarded: forwarded_of(&will),
         payload: will.message,
+        qos: will.qos,
+        retain: will.retain,
+        expires: None,
+        body: None,
+    };
+    Ok(Some(Box::new(Will {
+        principal: principal.clone(),
+        message,
         payload_utf8: will.is_utf8_payload.unwrap_or(false),
         user_properties: will.user_properties,
-        delay_s: will.will_delay_interval_sec.unwrap_or(0),
+        delay_s: will.will_delay_interval_sec.unwrap_or(0).min(delay_max_s),
+        expiry_s: will.message_expiry_interval.map(Into::into),
     })))
-}
-
-/// A will may go to the device's own `up` topics; an anonymous client's goes where its publishes may go.
-fn may_leave(topic: &str, identity: Option<&Identity>) -> bool {
-    let up = topic.strip_suffix("/pb").unwrap_or(topic);
-    let inner = up
-        .strip_prefix("v1/")
-        .and_then(|rest| rest.strip_suffix("/up"));
-    match (inner, identity) {
-        (Some(inner), Some(identity)) => inner == identity.as_str(),
-        (Some(inner), None) => Identity::parse(inner).is_ok(),
-        (None, _) => false,
-    }
 }
 
 fn keep_alive(asked_s: u16, config: &MqttConfig) -> u16 {

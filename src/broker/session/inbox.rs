@@ -17,12 +17,12 @@ use std::collections::VecDeque;
 
 use rmqtt_codec::{types::QoS, v5::DisconnectReasonCode};
 
-use super::{Terms, outbox::NOT_FOUND};
+use super::Terms;
 use crate::{
     broker::{
         inlet::Refusal,
         line::{Settled, Verdict},
-        wire::{Ack, Answers, TooLarge, Version, Violation},
+        wire::{Ack, Answers, Version, Violation},
     },
     domain::{Outcome, QuarantineReason},
 };
@@ -39,6 +39,15 @@ pub(crate) enum Admission {
     Repeated,
     /// Too many are in flight for a client that cannot be told a limit: read on when some are answered.
     Wait,
+}
+
+/// Whether a session outlives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// It does.
+    Yes,
+    /// It ends with its connection.
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,13 +193,45 @@ impl Inbox {
         });
     }
 
-    /// A receipt was settled.
-    pub(crate) fn settled(&mut self, settled: Settled, version: Version) {
+    /// A receipt was settled. Returns the identifier that has to become durable before PUBREC may say so: of a session
+    /// that outlives a restart.
+    pub(crate) fn settled(
+        &mut self,
+        settled: Settled,
+        version: Version,
+        lasting: Lasting,
+    ) -> Option<(u16, Outcome)> {
         let place = usize::try_from(settled.turn.wrapping_sub(self.first)).unwrap_or(usize::MAX);
-        if let Some(owed) = self.owed.get_mut(place)
-            && owed.answer == Answer::Waits
+        let owed = self.owed.get_mut(place)?;
+        if owed.answer != Answer::Waits {
+            return None;
+        }
+        let answer = answer(settled.verdict, version);
+        if let (Verdict::Outcome(outcome), Answer::Code(code, _)) = (settled.verdict, answer)
+            && lasting == Lasting::Yes
+            && owed.is_qos2()
+            && code < 0x80
         {
-            owed.answer = answer(settled.verdict, version);
+            return Some((owed.id, outcome));
+        }
+        owed.answer = answer;
+        None
+    }
+
+    /// A publish was handed over at once: answered in its turn with MQTT 5's code.
+    pub(crate) fn handed(&mut self, qos: QoS, id: u16, code: u8) {
+        self.begin(qos, id, Answer::Code(code, None));
+    }
+
+    /// Identifiers that the client has not released.
+    pub(crate) fn held(&self) -> impl Iterator<Item = u16> {
+        self.held.iter().map(|&(id, _)| id)
+    }
+
+    /// An identifier that was received before a restart.
+    pub(crate) fn load_held(&mut self, id: u16) {
+        if let Err(at) = self.find(id) {
+            self.held.insert(at, (id, Held::Received));
         }
     }
 
@@ -238,21 +279,18 @@ impl Inbox {
         }
     }
 
-    /// The client's PUBREL.
-    pub(crate) fn released(&mut self, id: u16, answers: &mut Answers<'_>) -> Result<(), TooLarge> {
+    /// The client's PUBREL; `false` if it names no message that was received.
+    pub(crate) fn released(&mut self, id: u16) -> bool {
         let known = self.find(id).ok().filter(|&at| {
             self.held
                 .get(at)
                 .is_some_and(|(_, held)| *held == Held::Received)
         });
-        match known {
-            Some(at) => {
-                self.held.remove(at);
-                self.in_flight = self.in_flight.saturating_sub(1);
-                answers.ack(Ack::Pubcomp, id, 0, None)
-            }
-            None => answers.ack(Ack::Pubcomp, id, NOT_FOUND, None),
+        if let Some(at) = known {
+            self.held.remove(at);
+            self.in_flight = self.in_flight.saturating_sub(1);
         }
+        known.is_some()
     }
 
     /// The connection is gone.
@@ -319,16 +357,23 @@ impl Released {
 
 fn answer(verdict: Verdict, version: Version) -> Answer {
     match (version, verdict) {
-        (_, Verdict::Outcome(Outcome::Stored))
-        | (Version::V3, Verdict::Outcome(Outcome::Quarantined(_))) => Answer::Code(0, None),
-        (Version::V5, Verdict::Outcome(Outcome::Quarantined(reason))) => {
+        (_, Verdict::Handed(code)) => Answer::Code(code, None),
+        (version, Verdict::Outcome(outcome) | Verdict::Recorded(outcome)) => {
+            outcome_answer(outcome, version)
+        }
+        (Version::V5, Verdict::Abandoned) => Answer::Code(0x80, None),
+        (Version::V3, Verdict::Abandoned) => Answer::Unspeakable,
+    }
+}
+
+const fn outcome_answer(outcome: Outcome, version: Version) -> Answer {
+    match (version, outcome) {
+        (_, Outcome::Stored) | (Version::V3, Outcome::Quarantined(_)) => Answer::Code(0, None),
+        (Version::V5, Outcome::Quarantined(reason)) => {
             Answer::Code(quarantine_code(reason), Some(reason.name()))
         }
-        (Version::V5, Verdict::Outcome(Outcome::Refused)) => Answer::Code(0x97, None),
-        (Version::V5, Verdict::Abandoned) => Answer::Code(0x80, None),
-        (Version::V3, Verdict::Outcome(Outcome::Refused) | Verdict::Abandoned) => {
-            Answer::Unspeakable
-        }
+        (Version::V5, Outcome::Refused) => Answer::Code(0x97, None),
+        (Version::V3, Outcome::Refused) => Answer::Unspeakable,
     }
 }
 

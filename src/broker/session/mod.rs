@@ -13,34 +13,46 @@ mod greeting;
 mod inbox;
 mod outbox;
 mod subscription;
+mod lasting;
+mod mail;
 
 pub(crate) use greeting::{Agreement, Terms, agree, seconds};
-pub(crate) use inbox::{Admission, Inbox, Released};
-pub(crate) use outbox::Outbox;
-pub(crate) use subscription::{Grant, down_topic};
+pub(crate) use inbox::{Admission, Inbox, Lasting, Released};
+pub(crate) use lasting::{Letters, Presence, restore};
+pub(crate) use mail::Mail;
+pub(crate) use outbox::{Aliases, Outbox};
+pub(crate) use subscription::{Subscription, down_topic, is_own_down};
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use rmqtt_codec::v5::{Disconnect, DisconnectReasonCode};
 
 use super::{
-    line::Message,
+    archive::Changes,
+    exchange::Exchange,
+    line::Line,
+    mailbox::Mailbox,
+    message::Message,
     principal::Principal,
-    wire::{Ack, Answers, Publish, TooLarge, Version, Violation},
+    records,
+    wire::{Answers, Publish, TooLarge, Violation},
 };
-use crate::domain::Identity;
+use crate::domain::UnixNanos;
 
 /// What a session keeps when its client is away.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// Publishes from the client.
     pub(crate) inbox: Inbox,
-    /// Messages to the client; made with the first one.
+    /// Letters in flight to the client; made with the first one.
     pub(crate) outbox: Option<Box<Outbox>>,
-    /// The subscription to the device's own messages.
-    pub(crate) down: Option<Grant>,
+    /// Where its letters wait; made with the first subscription or message that needs one.
+    pub(crate) mailbox: Option<Arc<Mailbox>>,
+    /// What it has subscribed to.
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// Its number, if something of it is kept over a restart.
+    pub(crate) number: Option<NonZeroU32>,
 }
 
 impl Kept {
@@ -49,37 +61,53 @@ impl Kept {
         self.inbox.interrupt();
     }
 
-    /// Queues a message for a client that is away; `false` if it does not hear it or the queue is full.
-    pub(crate) fn queue(&mut self, message: &Arc<Message>) -> Queued {
-        let Some(grant) = self.down else {
-            return Queued::NotHeard;
-        };
-        let outbox = self.outbox.get_or_insert_default();
-        outbox.queue(message, grant)
+    /// Lets outcomes that are still expected on an old line reach the new one.
+    pub(crate) fn adopt_outcomes(&self, old: &Line, new: &Arc<Line>) {
+        if self.inbox.expects() {
+            old.forward_to(new);
+        }
     }
-}
 
-/// What became of a message for a client that is away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Queued {
-    /// It waits for the client.
-    Waits,
-    /// The session has no subscription for it, or takes it at `QoS` 0, which is not kept.
-    NotHeard,
-    /// The queue is full.
-    Full,
+    /// The session has ended: nothing of it stays in any book.
+    pub(crate) fn retire(mut self, exchange: &Exchange) {
+        let mut changes = Changes::default();
+        let number = self.number.map(NonZeroU32::get);
+        if let Some(mailbox) = &self.mailbox {
+            for subscription in self.subscriptions.drain(..) {
+                exchange
+                    .subscribers
+                    .remove(&subscription.filter, mailbox.id);
+            }
+            for letter in mailbox.close(&exchange.postage) {
+                if let Some(number) = number {
+                    changes.delete(records::letter_key(number, letter.position));
+                }
+            }
+        }
+        if let Some(number) = number {
+            changes.delete(records::session_key(number));
+            for position in self.outbox.iter().flat_map(|outbox| outbox.positions()) {
+                changes.delete(records::letter_key(number, position));
+            }
+            for id in self.inbox.held() {
+                changes.delete(records::received_key(number, id));
+            }
+            exchange.archive.note(changes, None);
+        }
+    }
 }
 
 /// The message that a client left to be published when its connection dies.
 #[derive(Debug)]
 pub(crate) struct Will {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) topic: Box<str>,
-    pub(crate) payload: Bytes,
+    pub(crate) principal: Principal,
+    pub(crate) message: Message,
     pub(crate) payload_utf8: bool,
     pub(crate) user_properties: Vec<(ByteString, ByteString)>,
     /// Seconds that it waits for the client to come back.
     pub(crate) delay_s: u32,
+    /// Seconds that it is worth once it is published.
+    pub(crate) expiry_s: Option<u32>,
 }
 
 /// A session with a connection.
@@ -93,10 +121,16 @@ pub(crate) struct Session {
     pub(crate) terms: Terms,
     /// Seconds that the session outlives the connection.
     pub(crate) expiry_s: u32,
+    /// When the client's credentials end.
+    pub(crate) until: Option<UnixNanos>,
     /// The will, until the client says good-bye.
     pub(crate) will: Option<Box<Will>>,
     /// Topic aliases of the client; the alias less one is the index.
     aliases: Vec<Option<Arc<str>>>,
+    /// Topic aliases towards the client.
+    aliases_out: Aliases,
+    /// Whether mail waits.
+    pub(crate) mail: Mail,
     /// What may outlive the connection.
     pub(crate) kept: Kept,
 }
@@ -122,12 +156,7 @@ impl Topic<'_> {
 impl Session {
     /// Where to write packets for this client.
     pub(crate) const fn answers<'a>(&self, out: &'a mut bytes::BytesMut) -> Answers<'a> {
-        Answers {
-            out,
-            version: self.terms.version,
-            bytes_max: self.terms.packet_bytes_max,
-            reasons: self.terms.reasons,
-        }
+        answers(&self.terms, out)
     }
 
     /// Resolves a publish's topic and learns its alias; doing so twice for the same packet changes nothing.
@@ -161,66 +190,12 @@ impl Session {
 
     /// Whether a publish may be offered, by the rules that do not depend on its topic.
     pub(crate) fn admit(&self, publish: &Publish<'_>) -> Result<Admission, Violation> {
-        if publish.retain && self.terms.version == Version::V5 {
-            return Err(Violation::new(
-                DisconnectReasonCode::RetainNotSupported,
-                "retained messages are not available",
-            ));
-        }
         self.kept.inbox.admit(publish.qos, publish.id, &self.terms)
     }
 
-    /// An acknowledgement of the client.
-    pub(crate) fn acknowledged(
-        &mut self,
-        ack: Ack,
-        (id, code): (u16, u8),
-        answers: &mut Answers<'_>,
-    ) -> Result<(), Violation> {
-        if ack == Ack::Pubrel {
-            return too_large(self.kept.inbox.released(id, answers));
-        }
-        match &mut self.kept.outbox {
-            Some(outbox) => too_large(outbox.acknowledged(ack, (id, code), answers)),
-            None if ack == Ack::Pubrec => {
-                too_large(answers.ack(Ack::Pubrel, id, outbox::NOT_FOUND, None))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// How many messages may be sent to the client now.
-    pub(crate) fn window(&self) -> usize {
-        match (&self.kept.outbox, self.kept.down) {
-            (_, None) => 0,
-            (None, Some(_)) => usize::from(self.terms.receive_max),
-            (Some(outbox), Some(_)) => outbox.window(self.terms.receive_max),
-        }
-    }
-
-    /// Sends a message, or nothing if the client does not hear it or takes no packet as large.
-    pub(crate) fn send(&mut self, message: Arc<Message>, answers: &mut Answers<'_>) {
-        if let Some(grant) = self.kept.down {
-            self.kept
-                .outbox
-                .get_or_insert_default()
-                .send(message, grant, answers);
-        }
-    }
-
-    /// Sends what a resumed session owes its client, and what had to wait for room.
-    pub(crate) fn resume(&mut self, answers: &mut Answers<'_>) {
-        if let Some(outbox) = &mut self.kept.outbox {
-            outbox.resume(answers);
-        }
-        self.send_queued(answers);
-    }
-
-    /// Sends what waits in the session's own queue while there is room.
-    pub(crate) fn send_queued(&mut self, answers: &mut Answers<'_>) {
-        if let (Some(outbox), Some(grant)) = (&mut self.kept.outbox, self.kept.down) {
-            outbox.send_queued(grant, self.terms.receive_max, answers);
-        }
+    /// Whether it outlives its connection.
+    pub(crate) const fn lasts(&self) -> bool {
+        self.expiry_s > 0
     }
 
     /// The client's DISCONNECT; with reason code 0 its will is forgotten.
@@ -241,6 +216,16 @@ impl Session {
             self.will = None;
         }
         Ok(())
+    }
+}
+
+/// Where to write packets for a client with these terms.
+const fn answers<'a>(terms: &Terms, out: &'a mut bytes::BytesMut) -> Answers<'a> {
+    Answers {
+        out,
+        version: terms.version,
+        bytes_max: terms.packet_bytes_max,
+        reasons: terms.reasons,
     }
 }
 

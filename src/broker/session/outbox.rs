@@ -1,162 +1,277 @@
-//! Messages to the client, with the state of `QoS` 1 and 2 exchanges.
+//! Letters on their way to the client: what was sent and is not finished, and topic aliases towards the client.
 //!
 //! ```text
 //!  QoS 1:  Sent ──PUBACK──▶ (free)
-//!  QoS 2:  Sent ──PUBREC──▶ Released ──PUBCOMP──▶ (free)      PUBREC with a code of 0x80 and above: (free)
+//!  QoS 2:  Sent ──PUBREC──▶ Releasing ──durable──▶ Released ──PUBCOMP──▶ (free)
+//!            └─ PUBREC with a code of 0x80 and above ──▶ (free)
 //! ```
 //!
+//! Releasing is for sessions that outlive a restart: if PUBREL left before the record says so, a restart would send the
+//! message again under an identifier that the client has forgotten, and it would count twice.
+//!
 //! At most the client's receive maximum is in flight; a client that comes back is sent everything in flight again, in
-//! the first order.
+//! the first order ([MQTT-4.4.0-1], [MQTT-4.6.0-1]).
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use rmqtt_codec::types::QoS;
 
-use super::{Grant, Queued};
-use crate::broker::{
-    line::{MAIL_MAX, Message},
-    wire::{Ack, Answers, PublishHead, TooLarge},
+use super::super::{
+    message::{Letter, packet_id},
+    wire::{Ack, Answers, Outgoing, TooLarge},
 };
+use crate::domain::UnixNanos;
 
 /// MQTT 5: packet identifier not found.
 pub(crate) const NOT_FOUND: u8 = 0x92;
 
-/// Most exchanges in flight to one client, whatever it allows.
-const IN_FLIGHT_MAX: u16 = 64;
-
 #[derive(Debug)]
 enum State {
-    Sent(Arc<Message>, QoS),
+    Sent(Letter),
+    Releasing,
     Released,
 }
 
-/// The state of messages to the client.
+#[derive(Debug)]
+struct Flight {
+    id: u16,
+    position: u64,
+    state: State,
+}
+
+/// The state of letters to the client.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    waiting: VecDeque<Arc<Message>>,
-    in_flight: VecDeque<(u16, State)>,
-    last_id: u16,
+    in_flight: VecDeque<Flight>,
+}
+
+/// What an acknowledgement of the client did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Advance {
+    /// Nothing: it named no exchange.
+    Nothing,
+    /// The letter at this position is done with.
+    Done(u64),
+    /// The client has the message; PUBREL is owed.
+    Received(u64),
+}
+
+/// What became of a letter that was to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It was.
+    Yes,
+    /// It was too old.
+    Expired,
+    /// It is larger than the client takes.
+    TooLarge,
 }
 
 impl Outbox {
-    /// How many messages may be sent now.
-    pub(crate) fn window(&self, receive_max: u16) -> usize {
-        if self.waiting.is_empty() {
-            self.room(receive_max)
-        } else {
-            0
-        }
+    /// Letters in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
     }
 
-    fn room(&self, receive_max: u16) -> usize {
-        usize::from(receive_max.min(IN_FLIGHT_MAX)).saturating_sub(self.in_flight.len())
-    }
-
-    /// Keeps a message for a client that is away.
-    pub(crate) fn queue(&mut self, message: &Arc<Message>, grant: Grant) -> Queued {
-        if message.qos.less_value(grant.qos) == QoS::AtMostOnce {
-            return Queued::NotHeard;
-        }
-        if self.waiting.len() >= MAIL_MAX {
-            return Queued::Full;
-        }
-        self.waiting.push_back(Arc::clone(message));
-        Queued::Waits
-    }
-
-    /// Keeps messages that the connection had not fetched at its end; they have passed a bound already.
-    pub(crate) fn keep(&mut self, mail: impl IntoIterator<Item = Arc<Message>>) {
-        self.waiting.extend(mail);
-    }
-
-    /// Sends a message; one that is larger than the client takes is dropped, as MQTT 5 demands.
-    pub(crate) fn send(&mut self, message: Arc<Message>, grant: Grant, answers: &mut Answers<'_>) {
-        let qos = message.qos.less_value(grant.qos);
-        let id = if qos == QoS::AtMostOnce {
-            0
-        } else {
-            self.free_id()
-        };
-        let head = PublishHead {
-            qos,
-            id,
-            again: false,
-        };
-        let written = answers.publish(head, &message.topic, &message.payload);
-        if written.is_ok() && qos != QoS::AtMostOnce {
-            self.last_id = id;
-            self.in_flight.push_back((id, State::Sent(message, qos)));
-        }
-    }
-
-    /// Sends what waits while there is room.
-    pub(crate) fn send_queued(
+    /// Sends a letter; one that is too old or larger than the client takes is not sent, as MQTT 5 demands
+    /// ([MQTT-3.3.2-5], [MQTT-3.1.2-25]).
+    pub(crate) fn send(
         &mut self,
-        grant: Grant,
-        receive_max: u16,
+        letter: Letter,
+        aliases: &mut Aliases,
+        now: UnixNanos,
         answers: &mut Answers<'_>,
-    ) {
-        while self.room(receive_max) > 0
-            && let Some(message) = self.waiting.pop_front()
-        {
-            self.send(message, grant, answers);
+    ) -> Sent {
+        if !letter.again && letter.message.is_expired(now) {
+            return Sent::Expired;
         }
+        let written = write(&letter, aliases, now, answers);
+        if written == Err(TooLarge) {
+            return Sent::TooLarge;
+        }
+        if letter.qos != QoS::AtMostOnce {
+            self.in_flight.push_back(Flight {
+                id: letter.packet_id(),
+                position: letter.position,
+                state: State::Sent(letter),
+            });
+        }
+        Sent::Yes
     }
 
-    /// Sends everything in flight again.
-    pub(crate) fn resume(&mut self, answers: &mut Answers<'_>) {
-        self.in_flight.retain(|(id, state)| {
-            let written = match state {
-                State::Sent(message, qos) => {
-                    let head = PublishHead {
-                        qos: *qos,
-                        id: *id,
-                        again: true,
-                    };
-                    answers.publish(head, &message.topic, &message.payload)
-                }
-                State::Released => answers.ack(Ack::Pubrel, *id, 0, None),
-            };
-            written.is_ok()
+    /// A letter that the client had received before a restart.
+    pub(crate) fn load_released(&mut self, position: u64) {
+        self.in_flight.push_back(Flight {
+            id: packet_id(position),
+            position,
+            state: State::Released,
         });
     }
 
-    /// PUBACK, PUBREC or PUBCOMP of the client.
-    pub(crate) fn acknowledged(
+    /// Sends everything in flight again; returns the positions of what the client does not take.
+    pub(crate) fn resume(
         &mut self,
-        ack: Ack,
-        (id, code): (u16, u8),
+        aliases: &mut Aliases,
+        now: UnixNanos,
         answers: &mut Answers<'_>,
-    ) -> Result<(), TooLarge> {
-        let at = self.in_flight.iter().position(|&(known, _)| known == id);
-        let state = at
-            .and_then(|at| self.in_flight.get_mut(at))
-            .map(|(_, state)| state);
-        match (ack, state) {
-            (Ack::Pubrec, Some(state)) if code < 0x80 => {
-                *state = State::Released;
-                answers.ack(Ack::Pubrel, id, 0, None)
+    ) -> Vec<u64> {
+        let mut refused = Vec::new();
+        self.in_flight.retain_mut(|flight| {
+            let written = match &mut flight.state {
+                State::Sent(letter) => {
+                    letter.again = true;
+                    write(letter, aliases, now, answers)
+                }
+                State::Releasing | State::Released => {
+                    flight.state = State::Released;
+                    answers.ack(Ack::Pubrel, flight.id, 0, None)
+                }
+            };
+            if written.is_err() {
+                refused.push(flight.position);
             }
-            (Ack::Pubrec, None) if code < 0x80 => answers.ack(Ack::Pubrel, id, NOT_FOUND, None),
-            (Ack::Puback, Some(State::Sent(_, QoS::AtLeastOnce)))
-            | (Ack::Pubrec, Some(State::Sent(..)))
-            | (Ack::Pubcomp, Some(State::Released)) => {
-                at.and_then(|at| self.in_flight.remove(at));
-                Ok(())
+            written.is_ok()
+        });
+        refused
+    }
+
+    /// PUBACK, PUBREC or PUBCOMP of the client.
+    pub(crate) fn acknowledged(&mut self, ack: Ack, id: u16, code: u8) -> Advance {
+        let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else {
+            return Advance::Nothing;
+        };
+        let Some(flight) = self.in_flight.get_mut(at) else {
+            return Advance::Nothing;
+        };
+        let position = flight.position;
+        match (ack, &flight.state) {
+            (Ack::Pubrec, State::Sent(letter)) if code < 0x80 && letter.qos == QoS::ExactlyOnce => {
+                flight.state = State::Releasing;
+                Advance::Received(position)
             }
-            // An acknowledgement of nothing: MQTT has no answer to it.
-            _ => Ok(()),
+            // It was lost and comes again: PUBREL does too.
+            (Ack::Pubrec, State::Released) if code < 0x80 => Advance::Received(position),
+            (Ack::Puback, State::Sent(letter)) if letter.qos == QoS::AtLeastOnce => self.free(at),
+            (Ack::Pubrec, State::Sent(_)) | (Ack::Pubcomp, State::Released) => self.free(at),
+            // MQTT has no answer to an acknowledgement of nothing.
+            _ => Advance::Nothing,
         }
     }
 
-    /// An identifier that is not in flight; there are far more of them than may be in flight.
-    fn free_id(&self) -> u16 {
-        let mut id = self.last_id;
-        loop {
-            id = id.wrapping_add(1);
-            if id != 0 && !self.in_flight.iter().any(|&(used, _)| used == id) {
-                return id;
-            }
+    fn free(&mut self, at: usize) -> Advance {
+        let freed = self.in_flight.remove(at);
+        if self.in_flight.is_empty() && self.in_flight.capacity() > 16 {
+            self.in_flight.shrink_to_fit();
         }
+        freed.map_or(Advance::Nothing, |flight| Advance::Done(flight.position))
+    }
+
+    /// PUBREL may be sent; `false` if the exchange is over.
+    pub(crate) fn release(&mut self, id: u16) -> bool {
+        let flight = self.in_flight.iter_mut().find(|flight| flight.id == id);
+        flight.is_some_and(|flight| {
+            let owed = !matches!(flight.state, State::Sent(_));
+            if owed {
+                flight.state = State::Released;
+            }
+            owed
+        })
+    }
+
+    /// Positions of everything in flight.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = u64> {
+        self.in_flight.iter().map(|flight| flight.position)
+    }
+}
+
+fn write(
+    letter: &Letter,
+    aliases: &mut Aliases,
+    now: UnixNanos,
+    answers: &mut Answers<'_>,
+) -> Result<(), TooLarge> {
+    let message = &*letter.message;
+    let alias = aliases.of(&message.topic);
+    let written = answers.publish(&Outgoing {
+        qos: letter.qos,
+        id: letter.packet_id(),
+        again: letter.again && letter.qos != QoS::AtMostOnce,
+        retain: letter.retain,
+        topic: match alias {
+            Alias::Known(_) => "",
+            Alias::None | Alias::New(_) => &message.topic,
+        },
+        alias: alias.number(),
+        expiry_s: message.seconds_left(now),
+        subscription_ids: &letter.ids,
+        forwarded: &message.forwarded,
+        payload: &message.payload,
+    });
+    if written.is_ok() {
+        aliases.told(alias, &message.topic);
+    }
+    written
+}
+
+/// Topic aliases towards a client: the first topics get one; when all are given, the oldest goes to the next topic that
+/// comes.
+#[derive(Debug, Default)]
+pub(crate) struct Aliases {
+    max: u16,
+    next: u16,
+    /// The alias less one is the index.
+    topics: Vec<Box<str>>,
+}
+
+/// Most aliases kept for one client, whatever it allows: they are searched one by one.
+const ALIASES_MAX: u16 = 16;
+
+#[derive(Debug, Clone, Copy)]
+enum Alias {
+    None,
+    /// The client knows it.
+    Known(u16),
+    /// The client learns it with this packet.
+    New(u16),
+}
+
+impl Alias {
+    const fn number(self) -> Option<u16> {
+        match self {
+            Self::None => None,
+            Self::Known(alias) | Self::New(alias) => Some(alias),
+        }
+    }
+}
+
+impl Aliases {
+    /// For a client that takes aliases up to `max`.
+    pub(crate) fn new(max: u16) -> Self {
+        Self {
+            max: max.min(ALIASES_MAX),
+            next: 0,
+            topics: Vec::new(),
+        }
+    }
+
+    fn of(&self, topic: &str) -> Alias {
+        if self.max == 0 {
+            return Alias::None;
+        }
+        let known = self.topics.iter().position(|known| **known == *topic);
+        match known.and_then(|at| u16::try_from(at + 1).ok()) {
+            Some(alias) => Alias::Known(alias),
+            None => Alias::New(self.next % self.max + 1),
+        }
+    }
+
+    fn told(&mut self, alias: Alias, topic: &str) {
+        let Alias::New(alias) = alias else { return };
+        let at = usize::from(alias - 1);
+        match self.topics.get_mut(at) {
+            Some(known) => *known = Box::from(topic),
+            None => self.topics.push(Box::from(topic)),
+        }
+        self.next = self.next.wrapping_add(1) % self.max;
     }
 }

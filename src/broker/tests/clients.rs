@@ -31,7 +31,7 @@ async fn a_3_1_1_library_publishes_at_every_qos_and_hears_its_messages() {
                 Event::Incoming(Packet::PubComp(_)) => completed = true,
                 Event::Incoming(Packet::SubAck(_)) => {
                     let identity = Identity::parse(DEVICE).unwrap();
-                    assert_eq!(rig.handle.deliver(&identity, "m".into(), MessageQos::AtLeastOnce).queued, 1);
+                    assert_eq!(rig.handle.deliver(&identity, "m".into(), MessageQos::AtLeastOnce).unwrap().queued, 1);
                 }
                 Event::Incoming(Packet::Publish(publish)) => heard = publish.topic == DOWN,
                 _ => {}
@@ -67,7 +67,7 @@ async fn an_mqtt_5_library_publishes_at_every_qos_and_hears_its_messages() {
                 library5::Event::Incoming(Packet::PubComp(_)) => completed = true,
                 library5::Event::Incoming(Packet::SubAck(_)) => {
                     let identity = Identity::parse(DEVICE).unwrap();
-                    assert_eq!(rig.handle.deliver(&identity, "m".into(), MessageQos::AtLeastOnce).queued, 1);
+                    assert_eq!(rig.handle.deliver(&identity, "m".into(), MessageQos::AtLeastOnce).unwrap().queued, 1);
                 }
                 library5::Event::Incoming(Packet::Publish(publish)) => heard = publish.topic == DOWN,
                 _ => {}

@@ -9,8 +9,8 @@ async fn a_device_comes_in_with_its_token_and_is_told_what_is_available() {
     let (_client, ack) = Client5::connect(&rig, connect5()).await;
     assert_eq!(ack.reason_code, Reason::Success);
     assert!(!ack.session_present);
-    assert!(!ack.retain_available && !ack.wildcard_subscription_available);
-    assert!(!ack.shared_subscription_available && !ack.subscription_identifiers_available);
+    assert!(ack.retain_available && ack.wildcard_subscription_available);
+    assert!(ack.shared_subscription_available && ack.subscription_identifiers_available);
     assert_eq!(ack.max_qos, QoS::ExactlyOnce);
     assert_eq!(ack.receive_max.get(), 8);
     assert_eq!((ack.max_packet_size, ack.topic_alias_max), (Some(4096), 4));
@@ -235,7 +235,7 @@ async fn wills_are_taken_for_the_devices_own_up_topic_only() {
         ("v1/manhole_cover/7/up/pb", false, Reason::Success),
         ("v1/manhole_cover/8/up", false, Reason::NotAuthorized),
         ("other", false, Reason::NotAuthorized),
-        (UP, true, Reason::RetainNotSupported),
+        (UP, true, Reason::Success),
     ] {
         let connect = v5::Connect {
             last_will: Some(will(topic, retain)),

@@ -48,7 +48,7 @@ struct TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> UnixNanos {
-        UnixNanos(0)
+        UnixNanos::from_millis(self.ahead_ms.load(Ordering::Relaxed))
     }
 
     fn steady(&self) -> Instant {
@@ -80,6 +80,7 @@ fn config() -> MqttConfig {
         subscriptions_max: 4,
         session_expiry_max: Duration::from_secs(3600),
         sessions_away_max: 100,
+        limits: crate::config::Config::with(&[]).unwrap().mqtt.limits,
     }
 }
 
@@ -113,6 +114,7 @@ impl Rig {
             .serve(
                 Arc::clone(&inlet),
                 Arc::clone(&clock) as Arc<dyn Clock>,
+                archive::forgetful(),
                 &mut tasks,
             )
             .unwrap();

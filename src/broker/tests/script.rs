@@ -9,7 +9,6 @@ use crate::broker::{Inbound, Inlet, Offer, Receipt, Refusal};
 /// A publish as the inlet saw it.
 #[derive(Debug)]
 pub(super) struct Seen {
-    pub(super) identity: Option<String>,
     pub(super) topic: String,
     pub(super) payload: Vec<u8>,
     pub(super) utf8: bool,
@@ -65,7 +64,6 @@ impl Inlet for Script {
             Mode::Take => {
                 assert_ne!(publish.payload, b"panic", "asked for by the test");
                 let seen = Seen {
-                    identity: publish.identity.map(ToString::to_string),
                     topic: publish.topic.to_owned(),
                     payload: publish.payload.to_vec(),
                     utf8: publish.payload_format_utf8,

@@ -149,29 +149,50 @@ impl Answers<'_> {
         Ok(())
     }
 
-    /// Writes a PUBLISH to the client.
-    pub(crate) fn publish(
-        &mut self,
-        head: PublishHead,
-        topic: &str,
-        payload: &[u8],
-    ) -> Result<(), TooLarge> {
-        let topic_bytes = u16::try_from(topic.len()).map_err(|_too_long| TooLarge)?;
-        let id_bytes = if head.qos == QoS::AtMostOnce { 0 } else { 2 };
-        let properties = usize::from(self.version == Version::V5);
-        let first = 0x30 | (head.qos.value() << 1) | if head.again { 8 } else { 0 };
+    /// Writes a PUBLISH to the client. MQTT 3.1.1 has no properties: there it loses them.
+    pub(crate) fn publish(&mut self, publish: &Outgoing<'_>) -> Result<(), TooLarge> {
+        let topic_bytes = u16::try_from(publish.topic.len()).map_err(|_too_long| TooLarge)?;
+        let id_bytes = if publish.qos == QoS::AtMostOnce { 0 } else { 2 };
+        let properties = publish.properties_bytes();
+        let section = match self.version {
+            Version::V3 => 0,
+            Version::V5 => variable_length(properties) + properties,
+        };
+        let first = 0x30
+            | (publish.qos.value() << 1)
+            | u8::from(publish.retain)
+            | if publish.again { 8 } else { 0 };
         self.begin(
             first,
-            2 + topic.len() + id_bytes + properties + payload.len(),
+            2 + publish.topic.len() + id_bytes + section + publish.payload.len(),
         )?;
         self.out.put_u16(topic_bytes);
-        self.out.put_slice(topic.as_bytes());
+        self.out.put_slice(publish.topic.as_bytes());
         if id_bytes != 0 {
-            self.out.put_u16(head.id);
+            self.out.put_u16(publish.id);
         }
-        self.out.put_bytes(0, properties);
-        self.out.put_slice(payload);
+        if self.version == Version::V5 {
+            put_variable(self.out, properties);
+            self.put_properties(publish);
+        }
+        self.out.put_slice(publish.payload);
         Ok(())
+    }
+
+    fn put_properties(&mut self, publish: &Outgoing<'_>) {
+        self.out.put_slice(publish.forwarded);
+        if let Some(seconds) = publish.expiry_s {
+            self.out.put_u8(0x02);
+            self.out.put_u32(seconds);
+        }
+        if let Some(alias) = publish.alias {
+            self.out.put_u8(0x23);
+            self.out.put_u16(alias);
+        }
+        for id in publish.subscription_ids {
+            self.out.put_u8(0x0b);
+            put_variable(self.out, usize::try_from(*id).unwrap_or_default());
+        }
     }
 
     /// Writes DISCONNECT to an MQTT 5 client; MQTT 3.1.1 has none from the server.
@@ -210,13 +231,38 @@ impl Answers<'_> {
     }
 }
 
-/// The variable part of an outgoing PUBLISH's header.
+/// An outgoing PUBLISH.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PublishHead {
+#[expect(clippy::struct_excessive_bools, reason = "the packet's own flags")]
+pub(crate) struct Outgoing<'a> {
     pub(crate) qos: QoS,
+    /// Not written at `QoS` 0.
     pub(crate) id: u16,
-    /// It was sent before: DUP.
+    /// It may have been sent before: DUP.
     pub(crate) again: bool,
+    pub(crate) retain: bool,
+    /// Empty if the alias says it.
+    pub(crate) topic: &'a str,
+    pub(crate) alias: Option<u16>,
+    /// Seconds until it is too old.
+    pub(crate) expiry_s: Option<u32>,
+    pub(crate) subscription_ids: &'a [u32],
+    /// Properties as the publisher wrote them.
+    pub(crate) forwarded: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    fn properties_bytes(&self) -> usize {
+        let ids = self
+            .subscription_ids
+            .iter()
+            .map(|&id| 1 + variable_length(usize::try_from(id).unwrap_or_default()));
+        self.forwarded.len()
+            + if self.expiry_s.is_some() { 5 } else { 0 }
+            + if self.alias.is_some() { 3 } else { 0 }
+            + ids.sum::<usize>()
+    }
 }
 
 /// Remaining length of a packet with `fixed` bytes, a property section and in it a reason string.

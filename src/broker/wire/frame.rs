@@ -11,6 +11,9 @@ use rmqtt_codec::v5::DisconnectReasonCode;
 
 use super::Violation;
 
+/// The first byte of CONNECT.
+pub(super) const CONNECT: u8 = 0x10;
+
 /// One whole control packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
@@ -20,6 +23,17 @@ pub(crate) struct Frame<'a> {
     pub(crate) body: &'a [u8],
     /// The packet with its header.
     pub(crate) whole: &'a [u8],
+}
+
+/// A connection's first packet; `None` if it has not arrived completely. What does not begin as CONNECT is not waited
+/// for: an HTTP request or a TLS handshake would be, up to the deadline, if its first byte happened to be a packet's.
+pub(crate) fn first_frame(buffer: &[u8], bytes_max: u32) -> Result<Option<Frame<'_>>, Violation> {
+    match buffer.first() {
+        Some(&first) if first != CONNECT => {
+            Err(Violation::protocol("the first packet is not CONNECT"))
+        }
+        _ => frame(buffer, bytes_max),
+    }
 }
 
 /// The first packet in `buffer`; `None` if it has not arrived completely.
@@ -189,6 +203,18 @@ mod tests {
             total(&huge, 1 << 20),
             Err(DisconnectReasonCode::PacketTooLarge)
         );
+    }
+
+    #[test]
+    fn a_first_packet_is_judged_by_its_first_byte() {
+        for bytes in [&b"P"[..], b"GET / HTTP/1.1", b"\x16\x03\x01", b"\x30\xff\xff\x3f"] {
+            let fault = first_frame(bytes, 1 << 20).unwrap_err();
+            assert_eq!(fault.reason, DisconnectReasonCode::ProtocolError, "{bytes:x?}");
+        }
+        for waits in [&b""[..], b"\x10", b"\x10\x02\x00"] {
+            assert!(first_frame(waits, 1 << 20).unwrap().is_none(), "{waits:x?}");
+        }
+        assert_eq!(first_frame(b"\x10\x00", 1 << 20).unwrap().unwrap().first, CONNECT);
     }
 
     #[test]

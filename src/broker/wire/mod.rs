@@ -7,12 +7,13 @@
 
 mod answer;
 mod frame;
+mod properties;
 mod publish;
 mod request;
 
-pub(crate) use answer::{Ack, Answers, PublishHead, Reasons, TooLarge};
-pub(crate) use frame::{Frame, Reader, frame};
-pub(crate) use publish::Publish;
+pub(crate) use answer::{Ack, Answers, Outgoing, Reasons, TooLarge};
+pub(crate) use frame::{Frame, Reader, first_frame, frame};
+pub(crate) use publish::{Publish, forwarded_of, read_forwarded};
 pub(crate) use request::{Greeting, Request, read_greeting, read_request};
 
 use rmqtt_codec::v5::DisconnectReasonCode;

@@ -3,7 +3,10 @@
 //! names. A test holds that both readers agree on every packet that the library writes.
 
 use bytestring::ByteString;
-use rmqtt_codec::{types::QoS, v5::DisconnectReasonCode};
+use rmqtt_codec::{
+    types::QoS,
+    v5::{DisconnectReasonCode, LastWill},
+};
 
 use super::{Frame, Reader, TOPIC_BYTES_MAX, USER_PROPERTIES_MAX, Version, Violation};
 
@@ -18,6 +21,10 @@ pub(crate) struct Publish<'a> {
     /// 0 at `QoS` 0.
     pub(crate) id: u16,
     pub(crate) alias: Option<u16>,
+    /// Seconds that the message is worth.
+    pub(crate) expiry_s: Option<u32>,
+    /// The property section.
+    properties: &'a [u8],
     pub(crate) payload: &'a [u8],
     pub(crate) payload_utf8: bool,
     pub(crate) user_properties: Vec<(ByteString, ByteString)>,
@@ -51,6 +58,8 @@ impl<'a> Publish<'a> {
             topic,
             id,
             alias: None,
+            expiry_s: None,
+            properties: &[],
             payload: &[],
             payload_utf8: false,
             user_properties: Vec::new(),
@@ -60,7 +69,11 @@ impl<'a> Publish<'a> {
                 return Err(Violation::malformed("empty topic"));
             }
             Version::V3 => {}
-            Version::V5 => publish.read_properties(reader.properties()?)?,
+            Version::V5 => {
+                let properties = reader.properties()?;
+                publish.properties = properties.rest();
+                publish.read_properties(properties)?;
+            }
         }
         publish.payload = reader.rest();
         Ok(publish)
@@ -96,7 +109,7 @@ impl<'a> Publish<'a> {
                 }
             }
             MESSAGE_EXPIRY => {
-                reader.take(4)?;
+                self.expiry_s = Some(u32::from(reader.u16()?) << 16 | u32::from(reader.u16()?));
             }
             CONTENT_TYPE => {
                 reader.text()?;
@@ -132,6 +145,92 @@ impl<'a> Publish<'a> {
         }
         Ok(())
     }
+}
+
+impl Publish<'_> {
+    /// The properties that go along to whoever subscribed, in their order: all but expiry and alias.
+    pub(crate) fn forwarded(&self) -> Box<[u8]> {
+        if self.alias.is_none() && self.expiry_s.is_none() {
+            return Box::from(self.properties);
+        }
+        let mut forwarded = Vec::with_capacity(self.properties.len());
+        let mut rest = self.properties;
+        while let Some(length) = property_bytes(rest) {
+            let (property, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            if !matches!(property.first(), Some(&(MESSAGE_EXPIRY | TOPIC_ALIAS))) {
+                forwarded.extend_from_slice(property);
+            }
+            rest = behind;
+        }
+        forwarded.into_boxed_slice()
+    }
+}
+
+/// Bytes of the first property of a section that was read before; `None` at its end.
+fn property_bytes(section: &[u8]) -> Option<usize> {
+    let text = |at: usize| match (section.get(at), section.get(at + 1)) {
+        (Some(&high), Some(&low)) => 2 + usize::from(u16::from_be_bytes([high, low])),
+        _ => 2,
+    };
+    Some(match *section.first()? {
+        PAYLOAD_FORMAT => 2,
+        MESSAGE_EXPIRY => 5,
+        TOPIC_ALIAS => 3,
+        USER => {
+            let name = text(1);
+            1 + name + text(1 + name)
+        }
+        _ => 1 + text(1),
+    })
+}
+
+/// Payload format and user properties among forwarded properties.
+pub(crate) fn read_forwarded(
+    forwarded: &[u8],
+) -> Result<(bool, Vec<(ByteString, ByteString)>), Violation> {
+    let mut publish = Publish {
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: "-",
+        id: 0,
+        alias: None,
+        expiry_s: None,
+        properties: forwarded,
+        payload: &[],
+        payload_utf8: false,
+        user_properties: Vec::new(),
+    };
+    publish.read_properties(Reader::new(forwarded))?;
+    Ok((publish.payload_utf8, publish.user_properties))
+}
+
+/// The forwarded properties of a message that did not come in a PUBLISH: a will's.
+pub(crate) fn forwarded_of(will: &LastWill) -> Box<[u8]> {
+    let mut out = Vec::new();
+    if let Some(utf8) = will.is_utf8_payload {
+        out.extend_from_slice(&[PAYLOAD_FORMAT, u8::from(utf8)]);
+    }
+    let mut put = |property: Option<u8>, bytes: &[u8]| {
+        out.extend(property);
+        // A field of a packet is never longer.
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend(bytes.iter().take(usize::from(length)));
+    };
+    if let Some(text) = &will.content_type {
+        put(Some(CONTENT_TYPE), text.as_bytes());
+    }
+    if let Some(text) = &will.response_topic {
+        put(Some(RESPONSE_TOPIC), text.as_bytes());
+    }
+    if let Some(bytes) = &will.correlation_data {
+        put(Some(CORRELATION_DATA), bytes);
+    }
+    for (name, value) in &will.user_properties {
+        put(Some(USER), name.as_bytes());
+        put(None, value.as_bytes());
+    }
+    out.into_boxed_slice()
 }
 
 fn check_topic(topic: &str) -> Result<(), Violation> {
@@ -245,6 +344,9 @@ mod tests {
                     prop_assert_eq!(read.alias, properties.topic_alias.map(Into::into));
                     prop_assert_eq!(read.payload_utf8, properties.is_utf8_payload);
                     prop_assert_eq!(&read.user_properties, &properties.user_properties);
+                    let (utf8, user) = read_forwarded(&read.forwarded()).unwrap();
+                    prop_assert_eq!(utf8, properties.is_utf8_payload);
+                    prop_assert_eq!(&user, &properties.user_properties);
                 }
             }
         }

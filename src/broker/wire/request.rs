@@ -3,11 +3,12 @@
 //! - CONNECT: will flags without a will, a password without a username (3.1.1), bytes behind the last field, NUL in
 //!   texts, authentication data without a method; and it refuses what MQTT 5 allows, an empty client identifier without
 //!   clean start.
+//! - Every MQTT 5 property section ([`properties`]).
 //! - MQTT 3.1.1 SUBSCRIBE: reserved bits beside the `QoS`. PINGREQ and DISCONNECT with a body.
 //!
 //! Its size limit counts the remaining length only: frames are cut before, so it is given none.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use rmqtt_codec::{
     error::DecodeError,
@@ -17,7 +18,7 @@ use rmqtt_codec::{
 };
 use tokio_util::codec::Decoder;
 
-use super::{Ack, Frame, Reader, USER_PROPERTIES_MAX, Version, Violation};
+use super::{Ack, Frame, Reader, Version, Violation, frame::CONNECT, properties};
 
 /// A CONNECT, or how to turn it away.
 #[derive(Debug)]
@@ -47,7 +48,6 @@ pub(crate) enum Request {
     Connect,
 }
 
-const CONNECT: u8 = 0x10;
 const CLEAN_START: u8 = 0x02;
 const WILL: u8 = 0x04;
 const WILL_DETAILS: u8 = 0x38;
@@ -108,7 +108,7 @@ fn read_connect(
         *byte |= CLEAN_START;
     }
     let clean = flags & CLEAN_START != 0;
-    let connect = match version {
+    let mut connect = match version {
         Version::V3 => match v3::Codec::new(0).decode(&mut bytes).map_err(violation)? {
             Some((v3::Packet::Connect(connect), _)) => lift_connect(v3::Connect {
                 clean_session: clean,
@@ -125,6 +125,10 @@ fn read_connect(
         },
     };
     check_connect(&connect)?;
+    // A will may outlive its connection by far: it must not hold the whole packet.
+    if let Some(will) = &mut connect.last_will {
+        will.message = Bytes::copy_from_slice(&will.message);
+    }
     Ok(connect)
 }
 
@@ -142,12 +146,12 @@ fn check_layout(version: Version, mut reader: Reader<'_>) -> Result<u8, Violatio
     }
     reader.u16()?;
     if version == Version::V5 {
-        reader.properties()?;
+        properties::check(reader.properties()?)?;
     }
     reader.text()?;
     if flags & WILL != 0 {
         if version == Version::V5 {
-            reader.properties()?;
+            properties::check(reader.properties()?)?;
         }
         reader.text()?;
         reader.binary()?;
@@ -166,8 +170,6 @@ fn check_layout(version: Version, mut reader: Reader<'_>) -> Result<u8, Violatio
 }
 
 fn check_connect(connect: &v5::Connect) -> Result<(), Violation> {
-    check_pairs(&connect.user_properties)?;
-    check_text(connect.auth_method.as_ref())?;
     if connect.auth_data.is_some() && connect.auth_method.is_none() {
         return Err(Violation::protocol("authentication data without a method"));
     }
@@ -185,29 +187,6 @@ fn check_connect(connect: &v5::Connect) -> Result<(), Violation> {
         return Err(Violation::protocol(
             "the will's response topic is no topic name",
         ));
-    }
-    check_text(will.response_topic.as_ref())?;
-    check_text(will.content_type.as_ref())?;
-    check_pairs(&will.user_properties)
-}
-
-fn check_text(text: Option<&ByteString>) -> Result<(), Violation> {
-    match text {
-        Some(text) if text.contains('\0') => Err(Violation::malformed("text holds NUL")),
-        _ => Ok(()),
-    }
-}
-
-fn check_pairs(pairs: &[(ByteString, ByteString)]) -> Result<(), Violation> {
-    if pairs.len() > USER_PROPERTIES_MAX {
-        return Err(Violation::new(
-            DisconnectReasonCode::QuotaExceeded,
-            "too many user properties",
-        ));
-    }
-    for (key, value) in pairs {
-        check_text(Some(key))?;
-        check_text(Some(value))?;
     }
     Ok(())
 }
@@ -256,6 +235,7 @@ pub(crate) fn read_request(version: Version, frame: Frame<'_>) -> Result<Request
         14 if version == Version::V3 => return Err(Violation::malformed("DISCONNECT with a body")),
         8 if version == Version::V3 => check_v3_subscribe(frame.body)?,
         15 if version == Version::V5 => return Ok(Request::Auth),
+        _ if version == Version::V5 => check_section(frame)?,
         _ => {}
     }
     let mut bytes = BytesMut::from(frame.whole);
@@ -268,6 +248,23 @@ pub(crate) fn read_request(version: Version, frame: Frame<'_>) -> Result<Request
             Some((packet, _)) => request(packet),
             None => Err(Violation::malformed("packet ends early")),
         },
+    }
+}
+
+/// Checks the property section of an MQTT 5 packet that has one.
+fn check_section(frame: Frame<'_>) -> Result<(), Violation> {
+    let before = match frame.first >> 4 {
+        // Packet identifier and reason code.
+        4..=7 => 3,
+        // Packet identifier.
+        8 | 10 => 2,
+        // Reason code.
+        14 => 1,
+        _ => return Ok(()),
+    };
+    match frame.body.get(before..) {
+        Some(rest) if !rest.is_empty() => properties::check(Reader::new(rest).properties()?),
+        _ => Ok(()),
     }
 }
 
@@ -330,7 +327,6 @@ fn request(packet: v5::Packet) -> Result<Request, Violation> {
             Request::Acknowledge(Ack::Pubcomp, ack.packet_id.get(), ack.reason_code.into())
         }
         v5::Packet::Subscribe(subscribe) => {
-            check_pairs(&subscribe.user_properties)?;
             subscribe
                 .topic_filters
                 .iter()
@@ -338,7 +334,6 @@ fn request(packet: v5::Packet) -> Result<Request, Violation> {
             Request::Subscribe(subscribe)
         }
         v5::Packet::Unsubscribe(unsubscribe) => {
-            check_pairs(&unsubscribe.user_properties)?;
             unsubscribe
                 .topic_filters
                 .iter()
@@ -346,10 +341,7 @@ fn request(packet: v5::Packet) -> Result<Request, Violation> {
             Request::Unsubscribe(unsubscribe)
         }
         v5::Packet::PingRequest => Request::Ping,
-        v5::Packet::Disconnect(disconnect) => {
-            check_pairs(&disconnect.user_properties)?;
-            Request::Disconnect(disconnect)
-        }
+        v5::Packet::Disconnect(disconnect) => Request::Disconnect(disconnect),
         _ => return Err(Violation::malformed("a packet that clients do not send")),
     })
 }
@@ -358,7 +350,10 @@ fn check_filter(filter: &ByteString) -> Result<(), Violation> {
     if filter.is_empty() {
         return Err(Violation::malformed("empty topic filter"));
     }
-    check_text(Some(filter))
+    if filter.contains('\0') {
+        return Err(Violation::malformed("text holds NUL"));
+    }
+    Ok(())
 }
 
 fn violation(error: DecodeError) -> Violation {

@@ -3,25 +3,42 @@
 
 mod delivery;
 mod listeners;
+mod limits;
 mod node;
 mod queue;
 mod reception;
+mod sessions;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 5] = [
+const TABLES: [&[Setting]; 7] = [
     node::SETTINGS,
     listeners::SETTINGS,
     reception::SETTINGS,
+    limits::SETTINGS,
+    sessions::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,
 ];
 
+/// Section by section, in the order in which the tables name them first: a section may be spread over tables.
+static ORDERED: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
+    let mut all: Vec<&Setting> = TABLES.into_iter().flatten().collect();
+    let mut sections: Vec<&str> = Vec::new();
+    for setting in &all {
+        if !sections.contains(&setting.section()) {
+            sections.push(setting.section());
+        }
+    }
+    all.sort_by_key(|setting| sections.iter().position(|s| *s == setting.section()));
+    all
+});
+
 /// All settings, in the order of the reference.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    TABLES.into_iter().flatten()
+    ORDERED.iter().copied()
 }
 
 /// The setting of a key.

@@ -109,9 +109,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "mqtt.subscriptions_max",
         flag: "mqtt-subscriptions-max",
-        default: Preset::Text("16"),
+        default: Preset::Text("256"),
         help: "Most subscriptions of one session.",
-        reason: "A device hears its own commands only: one filter, some spellings of it.",
+        reason: "A device has one or two; an application with a filter for each of the city's 226 classes fits.",
         shape: Shape::Count {
             min: 1,
             max: 65_536,

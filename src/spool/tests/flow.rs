@@ -159,7 +159,7 @@ fn a_full_group_is_busy_until_the_writer_has_taken_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
     config.group.bytes_max = 1000;
-    let opened: Opened<()> = Spool::open(&config, Arc::new(SystemClock)).unwrap();
+    let opened: Opened<()> = Spool::open_alone(&config, Arc::new(SystemClock)).unwrap();
     let bytes = entries(&["0123456789"; 10]);
     let offer = || {
         opened.inlet.append(

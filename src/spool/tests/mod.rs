@@ -72,7 +72,7 @@ struct Bench {
 
 impl Bench {
     fn open(config: &SpoolConfig) -> Self {
-        let opened: Opened<Slip> = Spool::open(config, Arc::new(SystemClock)).unwrap();
+        let opened: Opened<Slip> = Spool::open_alone(config, Arc::new(SystemClock)).unwrap();
         let (slips, settled) = mpsc::channel();
         Self {
             inlet: opened.inlet,

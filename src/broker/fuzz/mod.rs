@@ -1,0 +1,20 @@
+//! What is fuzzed: plain functions of bytes, which panic where an invariant breaks. The targets in fuzz/ call them under
+//! coverage guidance; the tests below replay the kept corpus and mutate it, so that every test run smokes all of them
+//! on the stable toolchain. docs/fuzzing.md says how the long runs are made and what came of them.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is what a fuzz target reports with"
+)]
+
+mod packet;
+mod play;
+mod session;
+mod topics;
+
+pub use packet::packet;
+pub use session::session;
+pub use topics::topics;
+
+#[cfg(test)]
+mod tests;
