@@ -302,7 +302,6 @@ impl Mailbox {
         let desk = locked(&self.desk);
         desk.line.is_some() && !desk.closed && desk.queue.len() < READY_LETTERS_MAX
     }
-
 }
 
 /// A member of a shared subscription with more letters waiting gets the next one only if all others have as many.

@@ -17,7 +17,11 @@ pub mod principal;
 pub mod auth;
 pub mod archive;
 mod rights;
-#[expect(dead_code, unused_imports, reason = "what uses it comes with the fan-out")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "what uses it comes with the fan-out"
+)]
 mod topics;
 mod listener;
 pub mod transport;
@@ -56,7 +60,7 @@ pub use metrics::METRICS;
 pub use transport::Reloaded;
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener as StdListener},
     sync::Arc,
 };
@@ -96,6 +100,12 @@ pub struct BoundAddress {
     pub transport: config::Transport,
     /// Address and port.
     pub address: SocketAddr,
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.transport.scheme(), self.address)
+    }
 }
 
 impl Broker {

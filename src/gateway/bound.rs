@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::GatewayError;
 use crate::{broker::BoundAddress, config::Transport};
@@ -17,28 +17,29 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Says in the log where the gateway listens.
     pub(super) fn tell(&self) {
-        for BoundAddress { transport, address } in &self.mqtt {
-            tracing::info!("listening for MQTT at {}://{address}", transport.scheme());
+        for listener in &self.mqtt {
+            tracing::info!(%listener, "listening for MQTT");
         }
         if let Some(address) = self.admin {
             tracing::info!(%address, "serving /metrics, /healthz, /readyz");
         }
     }
 
-    /// Writes them as one JSON object, MQTT's by scheme and in the order of the configuration; the file appears whole
-    /// or not at all.
+    /// Writes them as one JSON object: all of MQTT's as URLs in the order of the configuration, and those of plain TCP
+    /// as bare addresses. The file appears whole or not at all.
     pub(super) fn write(&self, path: &Path) -> Result<(), GatewayError> {
-        let of = |transport| {
-            let bound = self.mqtt.iter().filter(|one| one.transport == transport);
-            bound.map(|one| one.address).collect::<Vec<_>>()
-        };
-        let mut written = Map::new();
-        for transport in Transport::ALL {
-            written.insert(transport.scheme().to_owned(), json!(of(transport)));
-        }
-        written.insert("admin".to_owned(), json!(self.admin));
-        written.insert("pid".to_owned(), json!(std::process::id()));
-        let written = Value::Object(written);
+        let plain = self
+            .mqtt
+            .iter()
+            .filter(|one| one.transport == Transport::Tcp);
+        let plain: Vec<SocketAddr> = plain.map(|one| one.address).collect();
+        let listeners: Vec<String> = self.mqtt.iter().map(ToString::to_string).collect();
+        let written = json!({
+            "mqtt": plain,
+            "listeners": listeners,
+            "admin": self.admin,
+            "pid": std::process::id(),
+        });
         let part = path.with_extension("part");
         fs::write(&part, format!("{written}\n"))
             .and_then(|()| fs::rename(&part, path))

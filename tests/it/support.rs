@@ -29,10 +29,9 @@ pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
-    /// Every plain MQTT address, in the order of the flags; the first is [`Self::mqtt`].
-    pub(crate) listeners: Vec<SocketAddr>,
+    /// Every MQTT address with its scheme, in the order of the flags; the first is [`Self::mqtt`].
+    pub(crate) listeners: Vec<(String, SocketAddr)>,
     pub(crate) admin: SocketAddr,
-    bound: Value,
 }
 
 impl Node {
@@ -79,15 +78,13 @@ impl Node {
                 return Err(status);
             }
             if received(&notify, "READY=1") {
-                let bound: Value = serde_json::from_slice(&fs::read(&bound).unwrap()).unwrap();
-                let listeners: Vec<_> = bound["mqtt"].as_array().unwrap().iter().map(address).collect();
+                let (listeners, admin) = addresses(&bound);
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt: listeners[0],
+                    mqtt: listeners[0].1,
                     listeners,
-                    admin: address(&bound["admin"]),
-                    bound,
+                    admin,
                 });
             }
         }
@@ -157,7 +154,8 @@ impl Gateway {
 
     /// Where the listener of a scheme listens: its `at`th, counted from 0.
     pub(crate) fn listener(&self, scheme: &str, at: usize) -> SocketAddr {
-        address(&self.bound[scheme][at])
+        let mut found = self.listeners.iter().filter(|(name, _)| name == scheme);
+        found.nth(at).unwrap().1
     }
 
     /// Memory that the process holds, KiB.
@@ -222,8 +220,17 @@ fn received(notify: &UnixDatagram, wanted: &str) -> bool {
         .any(|line| line == wanted)
 }
 
-fn address(value: &Value) -> SocketAddr {
-    value.as_str().unwrap().parse().unwrap()
+fn addresses(bound: &Path) -> (Vec<(String, SocketAddr)>, SocketAddr) {
+    let bound: Value = serde_json::from_slice(&fs::read(bound).unwrap()).unwrap();
+    let listener = |url: &Value| {
+        let (scheme, address) = url.as_str().unwrap().split_once("://").unwrap();
+        (scheme.to_owned(), address.parse().unwrap())
+    };
+    let listeners = bound["listeners"].as_array().unwrap();
+    (
+        listeners.iter().map(listener).collect(),
+        bound["admin"].as_str().unwrap().parse().unwrap(),
+    )
 }
 
 /// One HTTP/1.0 GET by hand: the admin pages need no client library.

@@ -16,7 +16,11 @@ const BYTES_MAX: u32 = 4096;
 /// What was read of a packet.
 #[derive(Debug, PartialEq, Eq)]
 enum Read {
-    Packet { first: u8, bytes: usize, taken: bool },
+    Packet {
+        first: u8,
+        bytes: usize,
+        taken: bool,
+    },
     Fault(u8),
 }
 
@@ -33,7 +37,10 @@ pub fn packet(bytes: &[u8]) {
     let whole = read_stream((version, greets), [stream].into_iter());
     let step = usize::from(how >> 2).max(1);
     let pieces = read_stream((version, greets), stream.chunks(step));
-    assert_eq!(whole, pieces, "the pieces of a stream say something else than the stream");
+    assert_eq!(
+        whole, pieces,
+        "the pieces of a stream say something else than the stream"
+    );
 }
 
 fn read_stream<'a>(

@@ -5,10 +5,7 @@ use std::{
     collections::VecDeque,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr},
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixStream as StdUnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -34,6 +31,7 @@ use super::super::{
     inlet::{Inbound, Inlet, Offer, Receipt},
     line::locked,
     sweep,
+    transport::{Stream, Transport},
 };
 use crate::{
     config::{AuthConfig, AuthMethod, MqttConfig, Secret},
@@ -152,9 +150,11 @@ impl Play {
         let authentication = Authentication::new(&auth).expect("a key");
         let clock = Arc::new(StillClock::default());
         let archive = Forgetful::new();
+        let transport = Transport::load(&config(), Arc::clone(&clock) as Arc<dyn Clock>);
         let core = Core::new(
             config(),
             authentication,
+            transport.expect("no certificates"),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(archive.clone()),
         );
@@ -178,7 +178,7 @@ impl Play {
             ours.set_nonblocking(true).expect("a socket");
             // To the runtime a socket is a socket.
             let ours = std::net::TcpStream::from(OwnedFd::from(ours));
-            let stream = TcpStream::from_std(ours).expect("a runtime");
+            let stream = Stream::Tcp(TcpStream::from_std(ours).expect("a runtime"));
             let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
             let core = &self.hub.core;
             core.gate.enter(peer).expect("room");
@@ -269,7 +269,10 @@ impl Play {
             }
         }
         for slot in &mut self.clients {
-            if slot.as_ref().is_some_and(|client| client.task.is_finished()) {
+            if slot
+                .as_ref()
+                .is_some_and(|client| client.task.is_finished())
+            {
                 *slot = None;
             }
         }
@@ -301,11 +304,25 @@ impl Play {
         let core = &self.hub.core;
         assert_eq!(core.tasks.len(), 0, "a connection outlives its client");
         assert_eq!(core.registry.away(), 0, "a session outlives its expiry");
-        assert_eq!(core.exchange.subscribers.len(), 0, "a subscription outlives its session");
-        assert_eq!(core.exchange.postage.total(), 0, "letters without a mailbox are counted");
+        assert_eq!(
+            core.exchange.subscribers.len(),
+            0,
+            "a subscription outlives its session"
+        );
+        assert_eq!(
+            core.exchange.postage.total(),
+            0,
+            "letters without a mailbox are counted"
+        );
         let records = self.archive.records();
-        let left: Vec<_> = records.keys().filter(|key| !matches!(key, [0x63, ..])).collect();
-        assert!(left.is_empty(), "records of sessions that are gone: {left:x?}");
+        let left: Vec<_> = records
+            .keys()
+            .filter(|key| !matches!(key, [0x63, ..]))
+            .collect();
+        assert!(
+            left.is_empty(),
+            "records of sessions that are gone: {left:x?}"
+        );
     }
 }
 

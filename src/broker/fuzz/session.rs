@@ -86,7 +86,10 @@ async fn act(play: &mut Play, step: u8, script: &mut Script<'_>) {
         1 | 2 => play.send(place, &connect(place, script)).await,
         3 | 4 => play.send(place, &publish(step & 0x10 != 0, script)).await,
         5 => play.send(place, &subscribe(step & 0x10 != 0, script)).await,
-        6 => play.send(place, &unsubscribe(step & 0x10 != 0, script)).await,
+        6 => {
+            play.send(place, &unsubscribe(step & 0x10 != 0, script))
+                .await
+        }
         7 | 8 => {
             let kind = script.or_zero();
             let first = 0x40 + 0x10 * (kind & 3) + if kind & 3 == 2 { 2 } else { 0 };

@@ -42,7 +42,11 @@ pub fn topics(bytes: &[u8]) {
 fn match_each(filters: &[&str], names: &[&str]) {
     for filter in filters {
         for name in names {
-            assert_eq!(topic_matches(filter, name), matches(filter, name), "{filter} {name}");
+            assert_eq!(
+                topic_matches(filter, name),
+                matches(filter, name),
+                "{filter} {name}"
+            );
         }
         for granted in filters {
             if !covers(granted, filter) {
@@ -50,16 +54,17 @@ fn match_each(filters: &[&str], names: &[&str]) {
             }
             let witnesses = names.iter().copied().chain(INVENTED);
             for name in witnesses.filter(|name| matches(filter, name)) {
-                assert!(matches(granted, name), "{granted} covers {filter}, but not {name}");
+                assert!(
+                    matches(granted, name),
+                    "{granted} covers {filter}, but not {name}"
+                );
             }
         }
     }
 }
 
 /// Topics that show where a grant is too wide.
-const INVENTED: [&str; 9] = [
-    "a", "/", "//", "a/b", "a/", "/a", "$a", "$a/b", "a/b/c/d",
-];
+const INVENTED: [&str; 9] = ["a", "/", "//", "a/b", "a/", "/a", "$a", "$a/b", "a/b/c/d"];
 
 fn match_in_tree(filters: &[&str], names: &[&str]) {
     let tree = Tree::default();
@@ -100,7 +105,10 @@ fn match_retained(filters: &[&str], names: &[&str]) {
     }
     let kept: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(retained.len(), kept.len());
-    assert_eq!(retained.bytes(), kept.iter().map(|name| name.len()).sum::<usize>());
+    assert_eq!(
+        retained.bytes(),
+        kept.iter().map(|name| name.len()).sum::<usize>()
+    );
     for filter in filters {
         let mut found = Vec::new();
         retained.matching(filter, &mut |name, ()| found.push(name.to_owned()));
@@ -150,9 +158,7 @@ fn matches(filter: &str, name: &str) -> bool {
     let name: Vec<&str> = name.split('/').collect();
     let same = |(wanted, level): (&&str, &&str)| *wanted == "+" || wanted == level;
     match filter.split_last() {
-        Some((&"#", above)) => {
-            name.len() >= above.len() && above.iter().zip(&name).all(same)
-        }
+        Some((&"#", above)) => name.len() >= above.len() && above.iter().zip(&name).all(same),
         _ => filter.len() == name.len() && filter.iter().zip(&name).all(same),
     }
 }

@@ -207,14 +207,26 @@ mod tests {
 
     #[test]
     fn a_first_packet_is_judged_by_its_first_byte() {
-        for bytes in [&b"P"[..], b"GET / HTTP/1.1", b"\x16\x03\x01", b"\x30\xff\xff\x3f"] {
+        for bytes in [
+            &b"P"[..],
+            b"GET / HTTP/1.1",
+            b"\x16\x03\x01",
+            b"\x30\xff\xff\x3f",
+        ] {
             let fault = first_frame(bytes, 1 << 20).unwrap_err();
-            assert_eq!(fault.reason, DisconnectReasonCode::ProtocolError, "{bytes:x?}");
+            assert_eq!(
+                fault.reason,
+                DisconnectReasonCode::ProtocolError,
+                "{bytes:x?}"
+            );
         }
         for waits in [&b""[..], b"\x10", b"\x10\x02\x00"] {
             assert!(first_frame(waits, 1 << 20).unwrap().is_none(), "{waits:x?}");
         }
-        assert_eq!(first_frame(b"\x10\x00", 1 << 20).unwrap().unwrap().first, CONNECT);
+        assert_eq!(
+            first_frame(b"\x10\x00", 1 << 20).unwrap().unwrap().first,
+            CONNECT
+        );
     }
 
     #[test]

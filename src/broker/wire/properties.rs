@@ -131,7 +131,10 @@ mod tests {
             (&[0x17, 2], Code::ProtocolError),
             (&[0x1f, 0, 1, 0], Code::MalformedPacket),
             (&[0x1f, 0, 1, 0xff], Code::MalformedPacket),
-            (&[0x26, 0, 1, b'k', 0, 3, 0xed, 0xa0, 0x80], Code::MalformedPacket),
+            (
+                &[0x26, 0, 1, b'k', 0, 3, 0xed, 0xa0, 0x80],
+                Code::MalformedPacket,
+            ),
             (&[0x7f, 0], Code::MalformedPacket),
             (&[0xff], Code::MalformedPacket),
         ] {

@@ -75,7 +75,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "node.bound_file",
         flag: "bound-file",
         default: Preset::Unset,
-        help: "File in which to write the addresses that were bound, as JSON, once they are: {\"mqtt\": [...], \"mqtts\": [...], \"ws\": [...], \"wss\": [...], \"admin\": ...}.",
+        help: "File in which to write the addresses that were bound, as JSON, once they are: {\"listeners\": [URLs], \"mqtt\": [those of plain TCP], \"admin\": ...}.",
         reason: "Of use only where a port is 0, the system's choice.",
         shape: Shape::Text {
             named: "FILE",

@@ -53,7 +53,11 @@ fn a_will_with_bad_properties_is_refused_in_connack() {
     let bad = |bytes: &[u8]| will_with(|will| will.properties = bytes.to_vec());
     let topic = |topic: &[u8]| will_with(|will| will.topic = topic.to_vec());
     let cases: [(&str, Connect, &[u8]); 14] = [
-        ("delay twice", bad(&[0x18, 0, 0, 0, 1, 0x18, 0, 0, 0, 1]), &[0x81, 0x82]),
+        (
+            "delay twice",
+            bad(&[0x18, 0, 0, 0, 1, 0x18, 0, 0, 0, 1]),
+            &[0x81, 0x82],
+        ),
         ("format 2", bad(&[1, 2]), &[0x81, 0x82]),
         ("expiry cut short", bad(&[2, 0, 0]), &[0x81]),
         ("topic alias", bad(&[0x23, 0, 1]), &[0x81, 0x82]),
@@ -64,13 +68,24 @@ fn a_will_with_bad_properties_is_refused_in_connack() {
         ("content type no text", bad(&[3, 0, 1, 0xff]), &[0x81]),
         ("65 user properties", bad(&user_properties(65)), &[0x97]),
         ("thousands of them", bad(&user_properties(9000)), &[0x97]),
-        ("wildcard", topic(b"v1/manhole_cover/+/up"), &[0x81, 0x82, 0x90]),
+        (
+            "wildcard",
+            topic(b"v1/manhole_cover/+/up"),
+            &[0x81, 0x82, 0x90],
+        ),
         ("no topic", topic(b""), &[0x81, 0x82, 0x90]),
-        ("of another device", topic(b"v1/manhole_cover/8/up"), &[0x87]),
+        (
+            "of another device",
+            topic(b"v1/manhole_cover/8/up"),
+            &[0x87],
+        ),
     ];
     for (what, connect, codes) in cases {
         let word = verdict(&scene, &connect);
-        assert!(word.is_some_and(|code| codes.contains(&code)), "{what}: {word:x?}");
+        assert!(
+            word.is_some_and(|code| codes.contains(&code)),
+            "{what}: {word:x?}"
+        );
     }
     // Flags of a will that is not there.
     for flags in [0x08, 0x20, 0x38] {
@@ -111,9 +126,21 @@ fn an_empty_topic_is_refused_without_an_alias_and_an_empty_filter_always() {
     let scene = Scene::open(&[]);
     scene.each_ends_with(&[
         ("no alias", publish5(1, "", 1, &[]), &[0x81, 0x82, 0x90]),
-        ("alias of nothing", publish5(1, "", 1, &[0x23, 0, 1]), &[0x82, 0x94]),
-        ("alias 0", publish5(1, up("faulty"), 1, &[0x23, 0, 0]), &[0x94]),
-        ("alias too high", publish5(1, up("faulty"), 1, &[0x23, 0xff, 0xff]), &[0x94]),
+        (
+            "alias of nothing",
+            publish5(1, "", 1, &[0x23, 0, 1]),
+            &[0x82, 0x94],
+        ),
+        (
+            "alias 0",
+            publish5(1, up("faulty"), 1, &[0x23, 0, 0]),
+            &[0x94],
+        ),
+        (
+            "alias too high",
+            publish5(1, up("faulty"), 1, &[0x23, 0xff, 0xff]),
+            &[0x94],
+        ),
         ("filter", subscribe5(1, "", 0), &[0x81, 0x82, 0x8f]),
         ("no filter", packet(0x82, &[0, 1, 0]), &[0x81, 0x82]),
         ("no filter", packet(0xa2, &[0, 1, 0]), &[0x81, 0x82]),
@@ -181,10 +208,18 @@ fn text_that_is_not_utf_8_is_malformed_wherever_it_stands() {
     for no_text in NO_TEXT {
         let pair = [&[0x26][..], &text("k"), &text(no_text)].concat();
         let kind = [&[3][..], &text(no_text)].concat();
-        let bye = [&[0][..], &properties(&[&[0x1f][..], &text(no_text)].concat())].concat();
+        let bye = [
+            &[0][..],
+            &properties(&[&[0x1f][..], &text(no_text)].concat()),
+        ]
+        .concat();
         scene.each_ends_with(&[
             ("topic", publish5(0, no_text, 0, &[]), &[0x81]),
-            ("user property", publish5(0, up("faulty"), 0, &pair), &[0x81]),
+            (
+                "user property",
+                publish5(0, up("faulty"), 0, &pair),
+                &[0x81],
+            ),
             ("content type", publish5(0, up("faulty"), 0, &kind), &[0x81]),
             ("filter", subscribe5(1, no_text, 0), &[0x81, 0x8f]),
             ("reason string", packet(0xe0, &bye), &[0x81]),
@@ -220,7 +255,11 @@ fn properties_that_stand_twice_are_a_protocol_error() {
         ("response topic", twice(&[8, 0, 1, b'a']), &[0x82]),
         ("correlation", twice(&[9, 0, 1, b'a']), &[0x82]),
         ("alias", twice(&[0x23, 0, 1]), &[0x82]),
-        ("subscription identifier", packet(0x82, &identifiers), &[0x82]),
+        (
+            "subscription identifier",
+            packet(0x82, &identifiers),
+            &[0x82],
+        ),
         ("session expiry", packet(0xe0, &farewell), &[0x82]),
     ]);
     for property in [
@@ -276,7 +315,12 @@ fn an_empty_client_id_without_clean_start_is_rejected_or_given_a_name() {
     client.send(&new.bytes());
     let connack = client.receive().expect("CONNACK");
     assert_eq!(connack.body[1], 0);
-    assert!(connack.body.windows(3).any(|bytes| bytes[0] == 0x12 && bytes[1] == 0));
+    assert!(
+        connack
+            .body
+            .windows(3)
+            .any(|bytes| bytes[0] == 0x12 && bytes[1] == 0)
+    );
     assert!(client.answers_ping());
     drop(client);
     scene.close();
@@ -286,8 +330,18 @@ fn an_empty_client_id_without_clean_start_is_rejected_or_given_a_name() {
 fn client_ids_that_mean_something_in_a_topic_widen_nothing() {
     let scene = Scene::open(&[]);
     let names: [&[u8]; 12] = [
-        b"+", b"#", b"+/#", b"$SYS", b"$share/a/#", b"/", b"a//b", b"..", b"8", b"{device}",
-        b"manhole_cover/8", &[b'x'; 65_535],
+        b"+",
+        b"#",
+        b"+/#",
+        b"$SYS",
+        b"$share/a/#",
+        b"/",
+        b"a//b",
+        b"..",
+        b"8",
+        b"{device}",
+        b"manhole_cover/8",
+        &[b'x'; 65_535],
     ];
     for name in names {
         let mut connect = Connect::of(V5, "7");
@@ -303,7 +357,14 @@ fn client_ids_that_mean_something_in_a_topic_widen_nothing() {
 }
 
 fn hears_and_says_its_own_only(client: &mut Raw, device: &str) {
-    for filter in ["#", "+/#", "v1/#", "v1/manhole_cover/+/down", "v1/manhole_cover/8/down", "$SYS/#"] {
+    for filter in [
+        "#",
+        "+/#",
+        "v1/#",
+        "v1/manhole_cover/+/down",
+        "v1/manhole_cover/8/down",
+        "$SYS/#",
+    ] {
         for filter in [filter.to_owned(), format!("$share/x/{filter}")] {
             client.send(&subscribe5(1, &filter, 1));
             assert!(client.suback() >= 0x80, "{filter}");
@@ -345,7 +406,10 @@ fn usernames_that_mean_something_in_a_topic_are_nobody_even_with_the_right_passw
             connect.password = hex::encode(password).into();
             let word = verdict(&scene, &connect);
             let codes = [0x86, 0x87, 0x04, 0x05];
-            assert!(word.is_some_and(|code| codes.contains(&code)), "{username}: {word:x?}");
+            assert!(
+                word.is_some_and(|code| codes.contains(&code)),
+                "{username}: {word:x?}"
+            );
         }
     }
     scene.close();

@@ -53,8 +53,16 @@ fn lengths_inside_a_packet_that_reach_beyond_it_are_malformed() {
             &[0x81],
         ),
         ("filter", field(0x82, b"\x00\x01\x00\x00\xffa\x00"), &[0x81]),
-        ("filter options", field(0x82, b"\x00\x01\x00\x00\x01a"), &[0x81]),
-        ("PUBACK's properties", field(0x40, b"\x00\x01\x00\x7f"), &[0x81]),
+        (
+            "filter options",
+            field(0x82, b"\x00\x01\x00\x00\x01a"),
+            &[0x81],
+        ),
+        (
+            "PUBACK's properties",
+            field(0x40, b"\x00\x01\x00\x7f"),
+            &[0x81],
+        ),
         ("DISCONNECT's", field(0xe0, b"\x00\x7f"), &[0x81]),
     ]);
     let connect = Connect::of(V5, "7").bytes();
@@ -73,7 +81,11 @@ fn a_varint_of_five_bytes_is_malformed_at_its_fourth() {
     let section = [&text("a")[..], &five].concat();
     let identifier = [&[0, 1, 6, 0x0b][..], &five, &text("a"), &[0]].concat();
     scene.each_ends_with(&[
-        ("remaining length", vec![0x30, 0xff, 0xff, 0xff, 0xff], &[0x81]),
+        (
+            "remaining length",
+            vec![0x30, 0xff, 0xff, 0xff, 0xff],
+            &[0x81],
+        ),
         ("and the fifth byte", [&[0x30][..], &five].concat(), &[0x81]),
         ("property length", packet(0x30, &section), &[0x81]),
         (
@@ -129,7 +141,11 @@ fn a_packet_beyond_the_largest_one_is_refused_at_its_length() {
 #[test]
 fn http_and_a_tls_client_hello_on_the_plain_port_end_at_their_first_byte() {
     let scene = Scene::open(&[]);
-    let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[7; 500]].concat();
+    let hello = [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        &[7; 500],
+    ]
+    .concat();
     let words: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /mqtt HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n",
@@ -159,7 +175,13 @@ fn a_connect_of_no_known_protocol_is_told_so_or_cut_off() {
         ("mqtt", 5, None),
         ("", 5, None),
     ] {
-        let body = [&text(name)[..], &[level, 2, 0, 60], &properties(&[]), &text("c")].concat();
+        let body = [
+            &text(name)[..],
+            &[level, 2, 0, 60],
+            &properties(&[]),
+            &text("c"),
+        ]
+        .concat();
         let mut stranger = scene.dial();
         stranger.send(&packet(0x10, &body));
         assert_eq!(stranger.last_word(), told, "{name} {level}");

@@ -106,8 +106,16 @@ fn packet_identifier_0_is_malformed_wherever_one_is_needed() {
     let scene = Scene::open(&[]);
     let unsubscribe = packet(0xa2, &[0, 0, 0, 0, 1, b'a']);
     scene.each_ends_with(&[
-        ("PUBLISH 1", publish5(1, up("faulty"), 0, &[]), &[0x81, 0x82]),
-        ("PUBLISH 2", publish5(2, up("faulty"), 0, &[]), &[0x81, 0x82]),
+        (
+            "PUBLISH 1",
+            publish5(1, up("faulty"), 0, &[]),
+            &[0x81, 0x82],
+        ),
+        (
+            "PUBLISH 2",
+            publish5(2, up("faulty"), 0, &[]),
+            &[0x81, 0x82],
+        ),
         ("SUBSCRIBE", subscribe5(0, "a", 0), &[0x81, 0x82]),
         ("UNSUBSCRIBE", unsubscribe, &[0x81, 0x82]),
         ("PUBACK", packet(0x40, &[0, 0]), &[0x81, 0x82]),

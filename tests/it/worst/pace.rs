@@ -90,7 +90,10 @@ fn keep_alive_0_and_65535_are_replaced_or_enforced() {
         assert_eq!(connack.body[1], 0);
         if level == V5 {
             let told = [0x13, 0, 10];
-            assert!(connack.body.windows(3).any(|bytes| bytes == told), "{connack:?}");
+            assert!(
+                connack.body.windows(3).any(|bytes| bytes == told),
+                "{connack:?}"
+            );
         }
         silent.push((level, client));
     }
@@ -125,7 +128,9 @@ fn who_stops_reading_after_subscribe_is_not_read_either_and_ends_at_the_stall_de
             })
         })
         .collect();
-    scene.until("deaf clients are cut off", |_| scene.ended("stalled") >= 20.0);
+    scene.until("deaf clients are cut off", |_| {
+        scene.ended("stalled") >= 20.0
+    });
     scene.memory_is_bounded();
     for thread in threads {
         let (client, taken) = thread.join().unwrap();

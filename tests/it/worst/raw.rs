@@ -230,7 +230,10 @@ pub(super) fn subscribe5(id: u16, filter: impl AsRef<[u8]>, options: u8) -> Vec<
 
 /// An MQTT 3.1.1 SUBSCRIBE of one filter.
 pub(super) fn subscribe3(id: u16, filter: impl AsRef<[u8]>, qos: u8) -> Vec<u8> {
-    packet(0x82, &[&id.to_be_bytes(), &text(filter)[..], &[qos]].concat())
+    packet(
+        0x82,
+        &[&id.to_be_bytes(), &text(filter)[..], &[qos]].concat(),
+    )
 }
 
 /// A will.

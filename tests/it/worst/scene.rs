@@ -112,7 +112,10 @@ impl Scene {
     pub(super) fn until(&self, what: &str, mut holds: impl FnMut(&Gateway) -> bool) {
         let begun = Instant::now();
         while !holds(&self.gateway) {
-            assert!(begun.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+            assert!(
+                begun.elapsed() < DEADLINE,
+                "{what}: not within {DEADLINE:?}"
+            );
             self.clean.next_turn();
         }
     }
@@ -187,8 +190,7 @@ impl CleanClient {
     fn report(&mut self) {
         self.last_id = self.last_id % 1000 + 1;
         let begun = Instant::now();
-        self.raw
-            .send(&publish5(1, &self.topic, self.last_id, &[]));
+        self.raw.send(&publish5(1, &self.topic, self.last_id, &[]));
         let wanted = Packet {
             first: 0x40,
             body: self.last_id.to_be_bytes().to_vec(),

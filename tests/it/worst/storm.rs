@@ -104,7 +104,11 @@ fn a_reset_right_after_connect_leaves_nothing_behind() {
             let bytes = connect.bytes();
             let mut client = Raw::dial(address);
             // Some within the packet.
-            let end = if round % 4 == 0 { round % bytes.len() } else { bytes.len() };
+            let end = if round % 4 == 0 {
+                round % bytes.len()
+            } else {
+                bytes.len()
+            };
             client.send(&bytes[..end]);
             client.reset();
         }
@@ -120,7 +124,9 @@ fn when_file_descriptors_are_used_up_accept_goes_on_once_they_return() {
     // The system's queue takes them all; the daemon runs out of descriptors.
     let crowd: Vec<_> = (0..200).map(|_| scene.dial()).collect();
     let limit = open + 40;
-    scene.until("all descriptors are in use", |gateway| gateway.open_files() >= limit);
+    scene.until("all descriptors are in use", |gateway| {
+        gateway.open_files() >= limit
+    });
     // Who is in is served, its readings are stored.
     for _ in 0..3 {
         scene.clean_is_served();
@@ -132,7 +138,9 @@ fn when_file_descriptors_are_used_up_accept_goes_on_once_they_return() {
     let errors = |gateway: &crate::support::Gateway| {
         gateway.metric("sensegate_mqtt_accept_errors_total", "")
     };
-    scene.until("accept errors are counted", |gateway| errors(gateway) >= 1.0);
+    scene.until("accept errors are counted", |gateway| {
+        errors(gateway) >= 1.0
+    });
     scene.close();
 }
 
@@ -170,7 +178,9 @@ fn a_hundred_thousand_connects_from_one_address_leave_others_served() {
 fn thousands_of_connections_at_once_from_one_address_beyond_its_limit_are_turned_away() {
     let mut scene = Scene::open(&["--mqtt-connections-per-address-max", "1000"]);
     let address = scene.gateway.mqtt;
-    let crowd: Vec<_> = (0..3000).map(|_| Raw::dial_from(HOSTILE, address)).collect();
+    let crowd: Vec<_> = (0..3000)
+        .map(|_| Raw::dial_from(HOSTILE, address))
+        .collect();
     scene.greet_newcomer();
     scene.clean_is_served();
     let most = 1000.0 + 64.0 + 1.0;
