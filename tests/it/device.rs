@@ -45,7 +45,7 @@ impl Device {
         let answered = async {
             loop {
                 if let Event::Incoming(Packet::ConnAck(_)) = events.poll().await? {
-                    return Ok(());
+                    return Ok::<(), ConnectionError>(());
                 }
             }
         };
