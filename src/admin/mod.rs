@@ -14,7 +14,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use notify::Notifier;
-pub use report::{DropReport, LaneReport, Report, Status, UplinkReport};
+pub use report::{
+    DropReport, LaneReport, OffenderReport, OffendersReport, Report, Status, UplinkReport,
+};
 
 use crate::{supervise::TaskResult, telemetry::Exporter};
 

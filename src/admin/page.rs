@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use super::report::{LaneReport, Report};
+use super::report::{LaneReport, OffenderReport, Report};
+
+/// Offenders of each kind on the page; `/offenders.json` has all that are kept.
+const OFFENDERS_SHOWN: usize = 10;
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\"><title>sensegate</title>
@@ -32,9 +35,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "<p>Up {}; {} connections; {} classes; incarnation {}.</p>",
+        "<p>Up {}; {} connections, {} waiting to come in; {} classes; incarnation {}.</p>",
         span(report.uptime_s),
         report.connections,
+        report.connects_waiting,
         report.classes,
         escaped(&report.incarnation)
     )?;
@@ -49,6 +53,8 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     }
     lanes(out, report)?;
     uplinks(out, report)?;
+    offenders(out, "Identities", &report.offenders.identities)?;
+    offenders(out, "Source addresses", &report.offenders.addresses)?;
     out.push_str("</body></html>\n");
     Ok(())
 }
@@ -98,6 +104,29 @@ fn uplinks(out: &mut String, report: &Report) -> fmt::Result {
             if uplink.connected { "good" } else { "bad" },
             escaped(&uplink.state),
             uplink.in_flight_bytes,
+        )?;
+    }
+    out.push_str("</table>\n");
+    Ok(())
+}
+
+fn offenders(out: &mut String, of: &str, list: &[OffenderReport]) -> fmt::Result {
+    if list.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<h2>{of} that ran into limits most (<a href=\"/offenders.json\">all</a>)</h2><table><tr><th>who</th><th>how often</th>\
+         <th>limit</th><th>last seen</th></tr>"
+    )?;
+    for offender in list.iter().take(OFFENDERS_SHOWN) {
+        writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escaped(&offender.name),
+            offender.count,
+            offender.limit,
+            offender.last_seen
         )?;
     }
     out.push_str("</table>\n");

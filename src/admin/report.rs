@@ -12,6 +12,8 @@ pub trait Status: Send + Sync + 'static {
     fn unready(&self) -> Vec<String>;
     /// Everything for the status page.
     fn report(&self) -> Report;
+    /// Who runs into limits most.
+    fn offenders(&self) -> OffendersReport;
 }
 
 /// The status page's content.
@@ -31,12 +33,40 @@ pub struct Report {
     pub classes: usize,
     /// MQTT connections now.
     pub connections: u64,
+    /// Sockets that wait for their turn to become one.
+    pub connects_waiting: u64,
     /// The lanes in order of precedence.
     pub lanes: Vec<LaneReport>,
     /// The uplink's streams.
     pub uplinks: Vec<UplinkReport>,
     /// What an operator should look at; empty if all is well.
     pub troubles: Vec<String>,
+    /// Who runs into limits most.
+    pub offenders: OffendersReport,
+}
+
+/// Who ran into limits most often since the start, most frequent first; bounded lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OffendersReport {
+    /// Devices and applications.
+    pub identities: Vec<OffenderReport>,
+    /// Source addresses.
+    pub addresses: Vec<OffenderReport>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OffenderReport {
+    /// The identity or the address.
+    pub name: String,
+    /// How often, at most.
+    pub count: u64,
+    /// How much of the count may be others'.
+    pub error: u64,
+    /// The limit that it ran into last.
+    pub limit: &'static str,
+    /// When that was, RFC 3339.
+    pub last_seen: String,
 }
 
 impl Report {

@@ -11,6 +11,8 @@ use axum::{
     routing::get,
 };
 
+use serde::Serialize;
+
 use super::{page, report::Status};
 use crate::telemetry::Exporter;
 
@@ -29,6 +31,7 @@ pub(super) fn routes<S: Status>(status: Arc<S>, exporter: Exporter) -> Router {
     Router::new()
         .route("/", get(status_page))
         .route("/status.json", get(status_json))
+        .route("/offenders.json", get(offenders_json))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
@@ -58,7 +61,15 @@ async fn readiness<S: Status>(State(sight): State<Arc<Sight<S>>>) -> Response {
 }
 
 async fn status_json<S: Status>(State(sight): State<Arc<Sight<S>>>) -> Response {
-    match serde_json::to_string_pretty(&sight.status.report()) {
+    json(&sight.status.report())
+}
+
+async fn offenders_json<S: Status>(State(sight): State<Arc<Sight<S>>>) -> Response {
+    json(&sight.status.offenders())
+}
+
+fn json(content: &impl Serialize) -> Response {
+    match serde_json::to_string_pretty(content) {
         Ok(text) => answer(StatusCode::OK, JSON, text + "\n"),
         Err(error) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -58,7 +58,21 @@ impl Status for Fake {
                 connected: false,
                 in_flight_bytes: 0,
             }],
+            offenders: self.offenders(),
             ..Report::default()
+        }
+    }
+
+    fn offenders(&self) -> OffendersReport {
+        OffendersReport {
+            identities: vec![OffenderReport {
+                name: "manhole_cover/<7>".to_owned(),
+                count: 12,
+                error: 2,
+                limit: "messages",
+                last_seen: "2026-11-23T00:00:00Z".to_owned(),
+            }],
+            addresses: Vec::new(),
         }
     }
 }
@@ -116,6 +130,12 @@ async fn the_pages_show_the_ledger_and_close_their_connections() {
         "{page}"
     );
     assert!(page.contains("1 min 15 s"), "{page}");
+    assert!(page.contains("manhole_cover/&lt;7&gt;"), "{page}");
+    let json = get(address, "/offenders.json").await;
+    let (_, body) = json.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["identities"][0]["limit"], "messages");
+    assert_eq!(body["addresses"].as_array().map(Vec::len), Some(0));
     let json = get(address, "/status.json").await;
     let (_, body) = json.split_once("\r\n\r\n").unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -11,14 +11,17 @@ use rmqtt_codec::{
 use tokio::time::{Duration, sleep};
 
 use super::{
+    auth::{Admitted, Answer, Credentials, Denied},
     connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
     inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
     key::Key,
+    limits::{Limit, Who},
     line::{Inherited, Line, News, Settled, Verdict},
     metrics::Ending,
     ordinary::{self, NotTaken},
+    paying::{Paid, fits, pay},
     pulse::Ticks,
     registry::{Absence, Joined},
     scratch::Scratch,
@@ -50,9 +53,12 @@ impl<I: Inlet> Connection<I> {
         let mut used = 0;
         while matches!(self.stage, Stage::Greeting | Stage::Open) && self.hold.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
-            let most = self.core().config.packet_bytes_max;
+            let config = &self.core().config;
+            let most = config.packet_bytes_max;
             let found = match self.stage {
-                Stage::Greeting => first_frame(rest, most),
+                Stage::Greeting => {
+                    first_frame(rest, most.min(config.limits.sizes.connect_bytes_max))
+                }
                 _ => frame(rest, most),
             };
             let handled = match found {
@@ -91,6 +97,16 @@ impl<I: Inlet> Connection<I> {
         let Some(session) = self.session.as_deref_mut() else {
             return Ok(Handled::Done);
         };
+        match pay(&self.hub.core, session, frame) {
+            Paid::Yes => {}
+            Paid::Later(hold) => return Ok(Handled::Later(hold)),
+            Paid::Never(limit) => {
+                self.release(scratch);
+                let reason = DisconnectReasonCode::MessageRateTooHigh;
+                self.dismiss(reason, Some(limit.name()), scratch);
+                return Ok(Handled::Done);
+            }
+        }
         let handled = if frame.first >> 4 == 3 {
             handle_publish(&self.hub, &self.line, session, (frame, scratch))?
         } else {
@@ -101,8 +117,10 @@ impl<I: Inlet> Connection<I> {
                 (frame, &mut scratch.out),
             )?
         };
-        if matches!(handled, Handled::Farewell) {
-            self.depart(Ending::Client);
+        match handled {
+            Handled::Farewell => self.depart(Ending::Client),
+            Handled::Later(_) => session.allowance.keep(),
+            Handled::Done => {}
         }
         Ok(handled)
     }
@@ -147,20 +165,76 @@ impl<I: Inlet> Connection<I> {
             Entry::Free => None,
             Entry::Busy => Some(ConnectAckReason::ServerBusy),
             Entry::AddressQuota => Some(ConnectAckReason::QuotaExceeded),
+            Entry::ConnectRate => Some(ConnectAckReason::ConnectionRateExceeded),
         };
         if let Some(reason) = refusal {
             return self.turn_away(version, reason, scratch);
         }
         let core = self.core();
+        if core.admission.is_shut(self.peer) {
+            let reason = ConnectAckReason::ConnectionRateExceeded;
+            return self.turn_away(version, reason, scratch);
+        }
+        let certificate = self.certificate();
+        let credentials = Credentials {
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+            certificate: certificate.as_deref(),
+            now: core.clock.now(),
+        };
+        match core.access.load().authentication.ask(&credentials) {
+            Answer::Admitted(admitted) => self.admit((version, connect), admitted, scratch),
+            Answer::Denied(denied) => self.deny(version, denied, scratch),
+            Answer::Slow(check) => {
+                let check = Box::pin(check.run());
+                let connect = Box::new((version, connect));
+                self.hold = Some(Box::new(Hold::Check(check, connect)));
+            }
+        }
+    }
+
+    /// The check of a password has ended.
+    pub(crate) fn checked(
+        &mut self,
+        (version, connect): (Version, Connect),
+        outcome: Result<Admitted, Denied>,
+        scratch: &mut Scratch,
+    ) {
+        match outcome {
+            Ok(admitted) => self.admit((version, connect), admitted, scratch),
+            Err(denied) => self.deny(version, denied, scratch),
+        }
+    }
+
+    fn deny(&mut self, version: Version, denied: Denied, scratch: &mut Scratch) {
+        let reason = denied.into();
+        self.judged(Some(reason));
+        self.turn_away(version, reason, scratch);
+    }
+
+    fn admit(
+        &mut self,
+        (version, connect): (Version, Connect),
+        admitted: Admitted,
+        scratch: &mut Scratch,
+    ) {
+        // Lists may have changed since the handshake.
+        if self.is_listed() {
+            return self.deny(version, Denied::Banned, scratch);
+        }
+        let core = self.core();
+        let access = core.access.load();
         let agreed = agree(
             version,
             connect,
             &core.config,
-            &core.access.load(),
+            (admitted, &access),
             rand::random,
         );
+        drop(access);
+        self.judged(agreed.as_ref().err().copied());
         let Agreement {
-            session,
+            mut session,
             connack,
             clean,
         } = match agreed {
@@ -168,10 +242,17 @@ impl<I: Inlet> Connection<I> {
             Err(reason) => return self.turn_away(version, reason, scratch),
         };
         let key = Key::new(&session.principal, &session.client_id);
+        session.allowance = core.limits.allowance(&session.principal);
         let now = core.pulse.now();
         let joined = core.registry.join(&key, &self.line, clean, now);
+        if matches!(joined, Joined::TooMany) {
+            let who = Who::Principal(&session.principal);
+            core.limits.bite(Limit::Sessions, who);
+            return self.turn_away(version, ConnectAckReason::QuotaExceeded, scratch);
+        }
         self.session = Some(session);
         match joined {
+            Joined::TooMany => {}
             Joined::New(before) => {
                 if let Some(Absence { kept, will, .. }) = before.map(|absence| *absence) {
                     kept.retire(&self.core().exchange);
@@ -266,7 +347,8 @@ impl<I: Inlet> Connection<I> {
         }
         let mut failed = None;
         for note in news.notes.drain(..) {
-            failed = failed.or(session.answer(note, &mut scratch.out).err());
+            let answered = session.answer(note, &mut scratch.out);
+            failed = failed.or_else(|| answered.err());
         }
         match failed {
             Some(violation) => self.dismiss(violation.reason, Some(violation.what), scratch),
@@ -315,6 +397,7 @@ fn handle_publish<I: Inlet>(
     (frame, scratch): (Frame<'_>, &mut Scratch),
 ) -> Result<Handled, Violation> {
     let publish = Publish::read(session.terms.version, frame)?;
+    fits(&hub.core, session, &publish)?;
     let topic = session.resolve(&publish)?;
     match session.admit(&publish)? {
         Admission::Offer => {}

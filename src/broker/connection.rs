@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    certificate::PeerCertificate,
     gate::Entry,
     hub::{Core, Hub},
     inlet::Inlet,
@@ -34,7 +35,7 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::{Mail, Session},
+    session::{Mail, Session, Subscription},
     stage::{Hold, Stage},
     transport::Stream,
 };
@@ -60,7 +61,7 @@ pub(crate) struct Connection<I: Inlet> {
     unsent: Vec<u8>,
     stream: Stream,
     slot: Slot,
-    peer: IpAddr,
+    pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
     pub(crate) stage: Stage,
 }
@@ -184,6 +185,9 @@ impl<I: Inlet> Connection<I> {
         } else if signals.has(Signals::EXPIRED) {
             let what = Some("the credentials have expired");
             self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
+        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
+            let what = Some("the credentials are revoked or the rights have changed");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
         } else if signals.has(Signals::STALLED) {
             self.depart(Ending::Stalled);
             self.stage = Stage::Done;
@@ -197,6 +201,32 @@ impl<I: Inlet> Connection<I> {
         }
     }
 
+    /// The client's certificate, if it has shown one.
+    pub(crate) fn certificate(&self) -> Option<Arc<PeerCertificate>> {
+        self.stream.certificate()
+    }
+
+    /// Whether a revocation list in force now holds the client's certificate.
+    pub(crate) fn is_listed(&self) -> bool {
+        let shown = self.certificate();
+        shown.is_some_and(|shown| self.core().transport.is_revoked(&shown))
+    }
+
+    fn may_stay(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| {
+            let access = self.core().access.load();
+            let now = self.core().clock.now();
+            let principal = &session.principal;
+            let may_hear = |subscription: &Subscription| {
+                let filter = subscription.inner();
+                access.rights.may_subscribe(principal, filter)
+            };
+            let shown = self.certificate();
+            let checked = access.recheck(principal, shown.as_deref(), session.until, now);
+            checked.is_ok() && !self.is_listed() && session.kept.subscriptions.iter().all(may_hear)
+        })
+    }
+
     /// Offers a publish again that there was no room for.
     fn try_again(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let since = match self.hold.as_deref_mut() {
@@ -207,6 +237,22 @@ impl<I: Inlet> Connection<I> {
                     .as_ref()
                     .is_some_and(|s| s.kept.inbox.is_full(&s.terms))
                 {
+                    return false;
+                }
+                None
+            }
+            Some(Hold::Check(check, _)) => {
+                let Poll::Ready(outcome) = check.as_mut().poll(cx) else {
+                    return false;
+                };
+                if let Some(Hold::Check(_, connect)) = self.hold.take().map(|hold| *hold) {
+                    self.checked(*connect, outcome, scratch);
+                    self.handle_partial(scratch);
+                }
+                return true;
+            }
+            Some(Hold::Rate(pause)) => {
+                if pause.as_mut().poll(cx).is_pending() {
                     return false;
                 }
                 None

@@ -21,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rmqtt_codec::types::QoS;
@@ -40,6 +41,7 @@ use super::{
     records::{self, LetterRecord},
     registry::Registry,
 };
+use crate::domain::UnixNanos;
 
 /// No subscription matched; MQTT 5's word for it in PUBACK and PUBREC.
 pub(crate) const NO_SUBSCRIBERS: u8 = 0x10;
@@ -52,6 +54,8 @@ pub(crate) struct Exchange {
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) postage: Arc<Postage>,
     pub(crate) metrics: ExchangeMetrics,
+    /// How long a letter waits for a client that is away, nanoseconds.
+    pub(crate) wait_max_ns: u64,
     mailboxes: AtomicU64,
     sessions: AtomicU32,
     bodies: AtomicU64,
@@ -103,6 +107,7 @@ impl Exchange {
         archive: Arc<dyn Archive>,
         postage: Arc<Postage>,
         retained: RetainedMessages,
+        wait_max: Duration,
     ) -> Self {
         Self {
             subscribers: Subscribers::default(),
@@ -110,6 +115,7 @@ impl Exchange {
             archive,
             postage,
             metrics: ExchangeMetrics::new(),
+            wait_max_ns: u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX),
             mailboxes: AtomicU64::new(1),
             sessions: AtomicU32::new(1),
             bodies: AtomicU64::new(1),
@@ -281,7 +287,7 @@ impl Exchange {
     pub(crate) fn post_retained(
         &self,
         mailbox: &Arc<Mailbox>,
-        wanted: Vec<Letter>,
+        (wanted, now): (Vec<Letter>, UnixNanos),
         changes: &mut Changes,
     ) -> Posting {
         let mut drafts = Vec::new();
@@ -290,7 +296,9 @@ impl Exchange {
                 self.push(mailbox, letter);
                 continue;
             }
-            letter.message = self.recorded(letter.message.unrecorded());
+            let mut message = letter.message.unrecorded();
+            message.taken_at = now;
+            letter.message = self.recorded(message);
             letter.position = mailbox.reserve_beyond(letter.message.cost(), &self.postage);
             put_letter(changes, mailbox, &letter);
             put_body(changes, &letter.message);

@@ -9,6 +9,7 @@ use super::{
     connection::Connection,
     inlet::Inlet,
     key::Key,
+    limits::{Limit, Who},
     metrics::Ending,
     pulse::Ticks,
     registry::{Absence, Leaving},
@@ -65,6 +66,7 @@ impl<I: Inlet> Connection<I> {
         if !matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open) {
             return;
         }
+        self.blame(ending);
         self.stage = Stage::Leaving;
         self.core().metrics.ended(ending);
         self.line
@@ -118,6 +120,8 @@ impl<I: Inlet> Connection<I> {
         let left = core.registry.leave(&key, &self.line, leaving);
         if left.no_room {
             core.metrics.away_lost.increment(1);
+            let who = Who::Principal(&session.principal);
+            core.limits.bite(Limit::SessionsAway, who);
         }
         if let Some(ended) = left.ended {
             ended.retire(&core.exchange);

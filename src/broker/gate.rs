@@ -25,6 +25,8 @@ pub(crate) enum Entry {
     Busy,
     /// Be told that its address has too many connections.
     AddressQuota,
+    /// Be told that connections come too fast.
+    ConnectRate,
 }
 
 /// Counts connections.
@@ -46,21 +48,33 @@ impl Gate {
         }
     }
 
-    /// Counts a connection in; `None` if there is not even room to turn it away.
-    pub(crate) fn enter(&self, address: IpAddr) -> Option<Entry> {
+    /// Whether the limits have room for a connection of an address now.
+    pub(crate) fn has_room(&self, address: IpAddr) -> bool {
+        if self.open.load(Ordering::Relaxed) >= self.open_max {
+            return false;
+        }
+        // Most configurations allow one address as many as all.
+        self.per_address_max >= self.open_max
+            || locked(&self.addresses)
+                .get(&source(address))
+                .is_none_or(|&count| count < self.per_address_max)
+    }
+
+    /// Counts a connection in; the error is why it has to go if there is not even room to tell it so.
+    pub(crate) fn enter(&self, address: IpAddr) -> Result<Entry, Entry> {
         let open = self.open.fetch_add(1, Ordering::Relaxed);
         if open >= self.open_max.saturating_add(TURNED_AWAY_MAX) {
             self.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
+            return Err(Entry::Busy);
         }
         let mut addresses = locked(&self.addresses);
         let count = addresses.entry(source(address)).or_default();
         if *count >= self.per_address_max.saturating_add(TURNED_AWAY_MAX) {
             self.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
+            return Err(Entry::AddressQuota);
         }
         *count += 1;
-        Some(if *count > self.per_address_max {
+        Ok(if *count > self.per_address_max {
             Entry::AddressQuota
         } else if open >= self.open_max {
             Entry::Busy
@@ -84,7 +98,7 @@ impl Gate {
 }
 
 /// One customer's address: of IPv6, the /64 that any of them can pick addresses from.
-fn source(address: IpAddr) -> IpAddr {
+pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -102,31 +116,32 @@ mod tests {
     fn the_limits_are_told_first_and_shut_the_door_then() {
         let gate = Gate::new(2, 10);
         let here = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(gate.enter(here), Some(Entry::Free));
-        assert_eq!(gate.enter(here), Some(Entry::Free));
+        assert_eq!(gate.enter(here), Ok(Entry::Free));
+        assert_eq!(gate.enter(here), Ok(Entry::Free));
         for _ in 0..TURNED_AWAY_MAX {
             assert_eq!(
                 gate.enter(IpAddr::from([127, 0, 0, 2])),
-                Some(match gate.open.load(Ordering::Relaxed) - 2 {
+                Ok(match gate.open.load(Ordering::Relaxed) - 2 {
                     1..=10 => Entry::Busy,
                     _ => Entry::AddressQuota,
                 })
             );
         }
-        assert_eq!(gate.enter(here), None);
+        assert_eq!(gate.enter(here), Err(Entry::Busy));
+        assert!(!gate.has_room(here));
         gate.exit(here);
-        assert_eq!(gate.enter(here), Some(Entry::Busy));
+        assert_eq!(gate.enter(here), Ok(Entry::Busy));
     }
 
     #[test]
     fn neighbours_in_an_ipv6_network_share_a_quota_and_others_do_not() {
         let gate = Gate::new(100, 1);
         let at = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(gate.enter(at("2001:db8::1")), Some(Entry::Free));
-        assert_eq!(gate.enter(at("2001:db8::2")), Some(Entry::AddressQuota));
-        assert_eq!(gate.enter(at("2001:db8:0:1::2")), Some(Entry::Free));
+        assert_eq!(gate.enter(at("2001:db8::1")), Ok(Entry::Free));
+        assert_eq!(gate.enter(at("2001:db8::2")), Ok(Entry::AddressQuota));
+        assert_eq!(gate.enter(at("2001:db8:0:1::2")), Ok(Entry::Free));
         gate.exit(at("2001:db8::1"));
         gate.exit(at("2001:db8::2"));
-        assert_eq!(gate.enter(at("2001:db8::3")), Some(Entry::Free));
+        assert_eq!(gate.enter(at("2001:db8::3")), Ok(Entry::Free));
     }
 }

@@ -1,21 +1,23 @@
 //! What others may ask of the running broker: to deliver a message to a device, and to stop in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rmqtt_codec::types::QoS;
 use tokio::time::timeout;
 
 use super::{
+    access::{Access, AccessError, metrics},
     archive::Changes,
     exchange::{Delivery, Dispatch, Routed},
     hub::Core,
+    limits::Offenders,
     line::Signals,
     message::Message,
     session::down_topic,
     transport::Reloaded,
 };
-use crate::domain::Identity;
+use crate::{config::AuthConfig, domain::Identity};
 
 /// How long aborted connections may take to notice.
 const ABORT_DEADLINE: Duration = Duration::from_secs(1);
@@ -79,6 +81,7 @@ impl Handle {
                 qos: how.into(),
                 retain: false,
                 expires: None,
+                taken_at: self.core.clock.now(),
                 body: None,
             },
             from: None,
@@ -92,10 +95,60 @@ impl Handle {
         }
     }
 
+    /// Reads anew who may come in and what they may do; what is in force stays so. Blocks: not for a worker of the
+    /// runtime.
+    ///
+    /// # Errors
+    /// All that is wrong with the files.
+    pub fn read_access(&self, config: &AuthConfig) -> Result<Access, AccessError> {
+        Access::load_after(config, Some(&self.core.access.load()))
+    }
+
+    /// Puts it in force, for those who are in as well: they are told to look whether they may stay.
+    pub fn replace_access(&self, access: Access) {
+        self.core.access.store(Arc::new(access));
+        metrics::reloaded(metrics::Reloaded::InForce);
+        self.core.lines.signal_all(Signals::RECHECK);
+    }
+
+    /// Counts an access that was read and could not be put in force.
+    pub fn refuse_access(&self) {
+        metrics::reloaded(metrics::Reloaded::Refused);
+    }
+
+    /// The files and folders that the access in force was read from.
+    #[must_use]
+    pub fn access_files(&self) -> Vec<PathBuf> {
+        self.core.access.load().files().to_vec()
+    }
+
+    /// What an operator should see of the access in force: that anyone is let in, or may do anything.
+    #[must_use]
+    pub fn access_troubles(&self) -> Vec<String> {
+        self.core.access.load().troubles()
+    }
+
     /// Open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.core.tasks.len()
+    }
+
+    /// Sockets that wait for their turn to come in.
+    #[must_use]
+    pub fn connects_waiting(&self) -> usize {
+        self.core.admission.waiting()
+    }
+
+    /// Who ran into limits most often since the start.
+    #[must_use]
+    pub fn offenders(&self) -> Offenders {
+        self.core.incidents.offenders()
+    }
+
+    /// Puts classes in force: each has a rate of its own, all other names share one.
+    pub fn replace_classes<'a>(&self, classes: impl IntoIterator<Item = &'a str>) {
+        self.core.limits.replace_classes(classes);
     }
 
     /// Sessions kept for clients that are away.

@@ -7,7 +7,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,17 +15,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access::Access,
     archive::{Archive, Changes},
-    auth::Authentication,
     exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
     inlet::{Inbound, Inlet, Offer},
+    limits::{Admission, Incidents, Limits},
     line::locked,
     lines::Lines,
+    listener::Pending,
     mailbox::Postage,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
-    rights::Rights,
     session::Will,
     transport::Transport,
 };
@@ -42,12 +41,18 @@ const WILLS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: MqttConfig,
+    /// Who may come in and what they may do; replaced as a whole.
     pub(crate) access: ArcSwap<Access>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) transport: Transport,
+    /// Who comes in, and when.
+    pub(crate) admission: Admission<Pending>,
+    /// What those who are in may cost.
+    pub(crate) limits: Limits,
+    pub(crate) incidents: Arc<Incidents>,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: BrokerMetrics,
@@ -66,11 +71,14 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         config: MqttConfig,
-        authentication: Authentication,
+        access: Access,
         transport: Transport,
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
+        let gate = Gate::new(config.connections_max, config.connections_per_address_max);
+        let gate = Arc::new(gate);
+        let incidents = Arc::new(Incidents::new(Arc::clone(&clock)));
         let queues = &config.limits.queues;
         let postage = Postage::new(
             queues.messages_max,
@@ -80,11 +88,24 @@ impl Core {
         );
         let retained = &config.limits.retained;
         let retained = RetainedMessages::new(retained.messages_max, retained.bytes_max);
-        let exchange = Exchange::new(archive, Arc::new(postage), retained);
+        let exchange = Exchange::new(
+            archive,
+            Arc::new(postage),
+            retained,
+            config.limits.sessions.message_expiry_max,
+        );
         Self {
-            registry: Registry::new(config.sessions_away_max),
+            admission: Admission::new(
+                &config.limits.connects,
+                Arc::clone(&gate),
+                Arc::clone(&incidents),
+                Arc::clone(&clock),
+            ),
+            limits: Limits::new(&config.limits.rates, Arc::clone(&incidents)),
+            incidents,
+            gate,
+            registry: Registry::new(config.sessions_away_max, &config.limits.sessions),
             lines: Lines::new(),
-            gate: Gate::new(config.connections_max, config.connections_per_address_max),
             pulse: Pulse::new(clock.steady()),
             stall_max: Ticks::at_least(config.stall_deadline),
             metrics: BrokerMetrics::new(),
@@ -95,10 +116,7 @@ impl Core {
             wills: Mutex::default(),
             transport,
             config,
-            access: ArcSwap::from_pointee(Access {
-                authentication,
-                rights: Rights::default(),
-            }),
+            access: ArcSwap::from_pointee(access),
             exchange: Arc::new(exchange),
             clock,
         }
@@ -120,6 +138,7 @@ impl Core {
     fn route_will(&self, will: Box<Will>) -> Result<(), Box<Will>> {
         let mut message = will.message.unrecorded();
         message.expires = self.expiry(will.expiry_s);
+        message.taken_at = self.clock.now();
         let dispatch = Dispatch {
             message,
             from: None,
@@ -134,16 +153,9 @@ impl Core {
         Ok(())
     }
 
-    /// When a message is too old that is worth so many seconds from now, or for ever, within the limit on it.
+    /// When a message is too old that is worth so many seconds from now.
     pub(crate) fn expiry(&self, seconds: Option<u32>) -> Option<UnixNanos> {
-        let most = self.config.limits.sessions.message_expiry_max;
-        let asked = seconds.map(|s| Duration::from_secs(s.into()));
-        let worth = match asked {
-            Some(asked) => asked.min(most),
-            None if most == Duration::MAX => return None,
-            None => most,
-        };
-        let nanos = u64::try_from(worth.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::from(seconds?).saturating_mul(1_000_000_000);
         Some(UnixNanos(self.clock.now().0.saturating_add(nanos)))
     }
 }

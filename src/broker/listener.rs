@@ -24,11 +24,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{
-    auth::AuthError,
+    access::AccessError,
     connection::Connection,
+    gate::Entry,
     hub::Hub,
     inlet::Inlet,
-    transport::{Door, TransportError, Unannounced, proxy},
+    limits::Verdict,
+    transport::{Port, TransportError, Unannounced, proxy},
 };
 use crate::supervise::TaskResult;
 
@@ -40,6 +42,14 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Connections of one listener that may be awaiting their PROXY header. Balancers send it with the first packet.
 const UNANNOUNCED_MAX: usize = 4096;
+
+/// A socket that was accepted, whose address is known, and that may have to wait for its turn.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    socket: TcpStream,
+    source: IpAddr,
+    port: Arc<Port>,
+}
 
 /// Why the broker cannot start.
 #[derive(Debug, Error)]
@@ -55,9 +65,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
-    /// Authentication is not set up.
+    /// A file that says who may do what cannot be used.
     #[error(transparent)]
-    Auth(#[from] AuthError),
+    Access(#[from] AccessError),
     /// A listener's certificates cannot be used.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -86,15 +96,15 @@ pub(crate) fn listen(address: SocketAddr) -> Result<StdListener, BindError> {
 /// A listener that accepts, and what it hands each connection.
 pub(crate) struct Porch<I: Inlet> {
     hub: Arc<Hub<I>>,
-    door: Arc<Door>,
+    port: Arc<Port>,
     unannounced: AtomicUsize,
 }
 
 impl<I: Inlet> Porch<I> {
-    pub(crate) const fn new(hub: Arc<Hub<I>>, door: Arc<Door>) -> Self {
+    pub(crate) const fn new(hub: Arc<Hub<I>>, port: Arc<Port>) -> Self {
         Self {
             hub,
-            door,
+            port,
             unannounced: AtomicUsize::new(0),
         }
     }
@@ -137,10 +147,10 @@ impl<I: Inlet> Porch<I> {
     }
 
     fn receive(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
-        if self.door.proxies().is_none() {
-            self.welcome(socket, peer.ip());
-        } else if !self.door.trusts(peer.ip()) {
-            tracing::debug!(listener = &*self.door.name, %peer, "no proxy that is trusted");
+        if self.port.proxies().is_none() {
+            self.offer(socket, peer.ip());
+        } else if !self.port.trusts(peer.ip()) {
+            tracing::debug!(listener = &*self.port.name, %peer, "no proxy that is trusted");
             Unannounced::Untrusted.count();
         } else if self.unannounced.fetch_add(1, Ordering::Relaxed) >= UNANNOUNCED_MAX {
             self.unannounced.fetch_sub(1, Ordering::Relaxed);
@@ -173,37 +183,69 @@ impl<I: Inlet> Porch<I> {
             None => {}
             Some(Ok(header)) => {
                 let source = header.source.unwrap_or(peer);
-                self.welcome(socket, source.ip());
+                self.offer(socket, source.ip());
             }
             Some(Err(why)) => {
-                tracing::debug!(listener = &*self.door.name, %peer, ?why, "no PROXY header");
+                tracing::debug!(listener = &*self.port.name, %peer, ?why, "no PROXY header");
                 why.count();
             }
         }
         drop(intake);
     }
 
-    fn welcome(&self, socket: TcpStream, source: IpAddr) {
-        let core = &self.hub.core;
-        let Some(entry) = core.gate.enter(source) else {
-            core.metrics.shut_out();
-            return;
+    /// Lets a socket in, or has it wait for its turn.
+    fn offer(&self, socket: TcpStream, source: IpAddr) {
+        let pending = Pending {
+            socket,
+            source,
+            port: Arc::clone(&self.port),
         };
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        if let Verdict::Enters(pending, entry) = self.hub.core.admission.offer(source, pending) {
+            welcome(&self.hub, pending, entry);
         }
-        let stream = match self.door.stream(socket) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::error!(listener = &*self.door.name, %error, "no TLS session");
-                core.gate.exit(source);
-                return;
-            }
-        };
-        let intake = core.intakes.token();
-        let connection = Connection::new(Arc::clone(&self.hub), stream, source, entry, intake);
-        drop(core.tasks.spawn(connection));
     }
+}
+
+/// Lets in the sockets that had to wait for their turn, until the intake closes; then waits to be stopped.
+pub(crate) async fn admit<I: Inlet>(
+    hub: Arc<Hub<I>>,
+    intake: TaskTrackerToken,
+    stop: CancellationToken,
+) -> TaskResult {
+    let core = &hub.core;
+    tokio::select! {
+        biased;
+        () = core.closing.cancelled() => {}
+        () = stop.cancelled() => {}
+        never = core.admission.attend(|pending, entry| welcome(&hub, pending, entry)) => match never {},
+    }
+    core.admission.close();
+    drop(intake);
+    stop.cancelled().await;
+    Ok(())
+}
+
+fn welcome<I: Inlet>(hub: &Arc<Hub<I>>, pending: Pending, entry: Entry) {
+    let core = &hub.core;
+    let Pending {
+        socket,
+        source,
+        port,
+    } = pending;
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let stream = match port.stream(socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::error!(listener = &*port.name, %error, "no TLS session");
+            core.gate.exit(source);
+            return;
+        }
+    };
+    let intake = core.intakes.token();
+    let connection = Connection::new(Arc::clone(hub), stream, source, entry, intake);
+    drop(core.tasks.spawn(connection));
 }
 
 /// Whether an error of accept is about the connection that was to be accepted.

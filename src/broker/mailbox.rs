@@ -68,13 +68,21 @@ impl Postage {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    /// The connection is told of the next letter.
+    #[default]
+    Quiet,
+    /// It knows that there is mail.
+    Told,
+    /// The session has ended.
+    Closed,
+}
+
 #[derive(Debug, Default)]
 struct Desk {
     line: Option<Arc<Line>>,
-    /// The connection knows that there is mail.
-    told: bool,
-    /// The session has ended.
-    closed: bool,
+    state: State,
     queue: VecDeque<Letter>,
     /// Letters that wait here or are being recorded.
     count: usize,
@@ -147,7 +155,7 @@ impl Mailbox {
     /// Puts a letter in, for a session that does not outlive a restart or at `QoS` 0.
     pub(crate) fn push(&self, mut letter: Letter, postage: &Postage) -> (Posted, Vec<Letter>) {
         let mut desk = locked(&self.desk);
-        let away = desk.line.is_none() || desk.closed;
+        let away = desk.line.is_none() || desk.state == State::Closed;
         if away && letter.qos == QoS::AtMostOnce {
             return (Posted::Away, Vec::new());
         }
@@ -166,7 +174,7 @@ impl Mailbox {
     /// Keeps a place for a letter that is recorded before it is deposited.
     pub(crate) fn reserve(&self, cost: usize, postage: &Postage) -> Option<Place> {
         let mut desk = locked(&self.desk);
-        if desk.closed {
+        if desk.state == State::Closed {
             return None;
         }
         let displaced = desk.make_room(cost, postage, QoS::AtLeastOnce)?;
@@ -196,7 +204,7 @@ impl Mailbox {
     /// Puts a letter into its place; gives it back if the session has ended.
     pub(crate) fn deposit(&self, letter: Letter, postage: &Postage) -> Result<(), Letter> {
         let mut desk = locked(&self.desk);
-        if desk.closed {
+        if desk.state == State::Closed {
             postage.subtract(letter.message.cost());
             return Err(letter);
         }
@@ -215,13 +223,13 @@ impl Mailbox {
     }
 
     fn tell(&self, mut desk: std::sync::MutexGuard<'_, Desk>) {
-        if desk.told {
+        if desk.state != State::Quiet {
             return;
         }
         let Some(line) = desk.line.clone() else {
             return;
         };
-        desk.told = true;
+        desk.state = State::Told;
         drop(desk);
         line.signal(Signals::MAIL);
     }
@@ -246,16 +254,22 @@ impl Mailbox {
         if desk.queue.capacity() > 16 {
             desk.queue.shrink_to(0);
         }
-        desk.told = false;
+        if desk.state == State::Told {
+            desk.state = State::Quiet;
+        }
         Taken::Everything
     }
 
     /// A connection serves the session from now on; `true` if mail waits.
     pub(crate) fn attach(&self, line: &Arc<Line>) -> bool {
         let mut desk = locked(&self.desk);
+        if desk.state == State::Closed {
+            return false;
+        }
         desk.line = Some(Arc::clone(line));
-        desk.told = !desk.queue.is_empty();
-        desk.told
+        let waits = !desk.queue.is_empty();
+        desk.state = if waits { State::Told } else { State::Quiet };
+        waits
     }
 
     /// The connection does not serve the session any more; letters at `QoS` 0 do not wait for another one.
@@ -265,7 +279,9 @@ impl Mailbox {
             return;
         }
         desk.line = None;
-        desk.told = false;
+        if desk.state == State::Told {
+            desk.state = State::Quiet;
+        }
         let mut kept = VecDeque::new();
         while let Some(letter) = desk.pop(postage) {
             if letter.qos != QoS::AtMostOnce {
@@ -281,7 +297,7 @@ impl Mailbox {
     /// Ends it; what waited is given back.
     pub(crate) fn close(&self, postage: &Postage) -> Vec<Letter> {
         let mut desk = locked(&self.desk);
-        desk.closed = true;
+        desk.state = State::Closed;
         desk.line = None;
         let mut letters = Vec::with_capacity(desk.queue.len());
         while let Some(letter) = desk.pop(postage) {
@@ -300,7 +316,7 @@ impl Mailbox {
     /// Whether a connection is there that keeps up: a shared subscription prefers such members.
     pub(crate) fn is_ready(&self) -> bool {
         let desk = locked(&self.desk);
-        desk.line.is_some() && !desk.closed && desk.queue.len() < READY_LETTERS_MAX
+        desk.line.is_some() && desk.state != State::Closed && desk.queue.len() < READY_LETTERS_MAX
     }
 }
 
@@ -364,6 +380,7 @@ mod tests {
             qos,
             retain: false,
             expires: None,
+            taken_at: crate::domain::UnixNanos(0),
             body: None,
         };
         Letter {

@@ -32,8 +32,10 @@ pub(crate) struct Message {
     pub(crate) qos: QoS,
     /// The sender's retain flag.
     pub(crate) retain: bool,
-    /// When it is too old to be sent.
+    /// When it is too old to be sent, as its publisher said.
     pub(crate) expires: Option<UnixNanos>,
+    /// When the broker took it.
+    pub(crate) taken_at: UnixNanos,
     /// Its record, if sessions that outlive a restart wait for it.
     pub(crate) body: Option<Body>,
 }
@@ -66,6 +68,7 @@ impl Message {
             qos: self.qos,
             retain: self.retain,
             expires: self.expires,
+            taken_at: self.taken_at,
             body: None,
         }
     }
@@ -101,6 +104,7 @@ pub(crate) type SubscriptionIds = SmallVec<[u32; 2]>;
 
 /// A message for one session.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the packet's own flags")]
 pub(crate) struct Letter {
     /// The message.
     pub(crate) message: Arc<Message>,

@@ -8,7 +8,7 @@ use super::{scratch::Tally, session::Released, wire::Version};
 use crate::telemetry::{Kind, Metric};
 
 const CONNECTIONS: &str = "sensegate_mqtt_connections";
-const CONNECTS: &str = "sensegate_mqtt_connects_total";
+pub(super) const CONNECTS: &str = "sensegate_mqtt_connects_total";
 const DISCONNECTS: &str = "sensegate_mqtt_disconnects_total";
 const PUBLISHES: &str = "sensegate_mqtt_publishes_received_total";
 const RECEIVED_BYTES: &str = "sensegate_mqtt_received_bytes_total";
@@ -180,6 +180,8 @@ impl Ending {
             Self::Broker(Reason::TopicNameInvalid) => "topic_invalid",
             Self::Broker(Reason::RetainNotSupported) => "retain",
             Self::Broker(Reason::QuotaExceeded) => "quota",
+            Self::Broker(Reason::NotAuthorized) => "not_authorised",
+            Self::Broker(Reason::MessageRateTooHigh) => "message_rate",
             Self::Broker(_) => "other",
         }
     }
@@ -236,9 +238,11 @@ impl BrokerMetrics {
         use ConnectAckReason as Reason;
         let outcome = match reason {
             Reason::BadUserNameOrPassword | Reason::NotAuthorized => "not_authorised",
+            Reason::Banned => "banned",
             Reason::BadAuthenticationMethod => "authentication_method",
             Reason::ServerBusy => "busy",
             Reason::QuotaExceeded => "quota",
+            Reason::ConnectionRateExceeded => "rate",
             Reason::UnsupportedProtocolVersion => "version",
             Reason::ClientIdentifierNotValid => "client_id",
             Reason::MalformedPacket | Reason::ProtocolError => "malformed",
@@ -247,15 +251,11 @@ impl BrokerMetrics {
         };
         if matches!(
             reason,
-            Reason::BadUserNameOrPassword | Reason::NotAuthorized
+            Reason::BadUserNameOrPassword | Reason::NotAuthorized | Reason::Banned
         ) {
             self.auth_failures.increment(1);
         }
         counter!(CONNECTS, "outcome" => outcome).increment(1);
-    }
-
-    pub(crate) fn shut_out(&self) {
-        counter!(CONNECTS, "outcome" => "shut_out").increment(1);
     }
 
     pub(crate) fn ended(&self, ending: Ending) {

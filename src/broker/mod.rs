@@ -14,21 +14,19 @@
 
 mod inlet;
 pub mod principal;
+pub mod certificate;
 pub mod auth;
+pub mod rights;
+pub mod access;
 pub mod archive;
-mod rights;
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "what uses it comes with the fan-out"
-)]
 mod topics;
 mod listener;
 pub mod transport;
-pub mod certificate;
 mod gate;
+mod limits;
 mod connection;
 mod conduct;
+mod paying;
 mod farewell;
 mod stage;
 mod scratch;
@@ -40,7 +38,6 @@ mod mailbox;
 mod message;
 mod records;
 mod restore;
-mod access;
 mod wire;
 mod line;
 mod lines;
@@ -55,6 +52,7 @@ mod metrics;
 pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
 pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
 pub use transport::Reloaded;
@@ -68,11 +66,11 @@ use std::{
 use tokio::net::TcpListener;
 
 use self::{
+    access::Access,
     archive::Memory,
-    auth::Authentication,
     hub::{Core, Hub},
     listener::Porch,
-    transport::{Door, Transport},
+    transport::{Port, Transport},
 };
 use crate::{
     config::{self, AuthConfig, MqttConfig},
@@ -90,7 +88,7 @@ pub struct Bound {
     listeners: Vec<StdListener>,
     transport: Transport,
     config: MqttConfig,
-    authentication: Authentication,
+    access: Access,
 }
 
 /// What a listener was given.
@@ -112,19 +110,19 @@ impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, authentication lacks its key, or a listener's certificates cannot be used.
+    /// An address cannot be listened on, a file of access or a listener's certificates cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let authentication = Authentication::new(auth)?;
+        let access = Access::load(auth)?;
         let transport = Transport::load(mqtt, Arc::new(SystemClock))?;
         let listeners = mqtt.listen.iter().map(|one| listener::listen(one.address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
             transport,
             config: mqtt.clone(),
-            authentication,
+            access,
         })
     }
 }
@@ -135,21 +133,21 @@ impl Bound {
     /// # Errors
     /// The system does not say.
     pub fn addresses(&self) -> io::Result<Vec<BoundAddress>> {
-        let bound = |(listener, door): (&StdListener, &Arc<Door>)| {
+        let bound = |(listener, port): (&StdListener, &Arc<Port>)| {
             Ok(BoundAddress {
-                transport: door.kind(),
+                transport: port.kind(),
                 address: listener.local_addr()?,
             })
         };
         self.listeners
             .iter()
-            .zip(self.transport.doors())
+            .zip(self.transport.ports())
             .map(bound)
             .collect()
     }
 
-    /// Starts to serve: one task for each listener and one for the sweep in `tasks`, and one for each connection. What
-    /// must survive a restart is kept in `memory`'s archive.
+    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and
+    /// one for each connection. What must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
     /// A listener cannot be handed to the runtime.
@@ -161,25 +159,22 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        let core = Core::new(
-            self.config,
-            self.authentication,
-            self.transport,
-            clock,
-            archive,
-        );
+        let core = Core::new(self.config, self.access, self.transport, clock, archive);
         let core = Arc::new(core);
         restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
         });
-        for (listener, door) in self.listeners.into_iter().zip(core.transport.doors()) {
+        for (listener, port) in self.listeners.into_iter().zip(core.transport.ports()) {
             let listener = TcpListener::from_std(listener)?;
             let intake = core.intakes.token();
-            let porch = Porch::new(Arc::clone(&hub), Arc::clone(door));
+            let porch = Porch::new(Arc::clone(&hub), Arc::clone(port));
             tasks.spawn("mqtt-accept", porch.accept(listener, intake, tasks.token()));
         }
+        let intake = core.intakes.token();
+        let admit = listener::admit(Arc::clone(&hub), intake, tasks.token());
+        tasks.spawn("mqtt-admission", admit);
         tasks.spawn("mqtt-sweep", sweep::sweep(hub, tasks.token()));
         Ok(Handle::new(core))
     }

@@ -110,6 +110,9 @@ pub(crate) struct MessageRecord {
     /// When it is too old, nanoseconds since 1970; 0: never.
     #[prost(uint64, tag = "6")]
     pub(crate) expires: u64,
+    /// When the broker took it, nanoseconds since 1970.
+    #[prost(uint64, tag = "7")]
+    pub(crate) taken_at: u64,
 }
 
 /// A message's record.
@@ -121,6 +124,7 @@ pub(crate) fn message(message: &Message) -> MessageRecord {
         qos: message.qos.value().into(),
         retain: message.retain,
         expires: message.expires.map_or(0, |expires| expires.0),
+        taken_at: message.taken_at.0,
     }
 }
 
@@ -133,6 +137,7 @@ pub(crate) fn read_message(record: MessageRecord) -> Message {
         qos: qos(record.qos),
         retain: record.retain,
         expires: (record.expires != 0).then_some(UnixNanos(record.expires)),
+        taken_at: UnixNanos(record.taken_at),
         body: None,
     }
 }

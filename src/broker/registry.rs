@@ -37,7 +37,7 @@ use super::{
     pulse::Tick,
     session::{Kept, Will},
 };
-use crate::domain::Identity;
+use crate::{config::SessionLimits, domain::Identity};
 
 const SHARDS: usize = 64;
 
@@ -50,6 +50,8 @@ pub(crate) struct Registry {
     hasher: RandomState,
     away: AtomicUsize,
     away_max: usize,
+    per_device_max: usize,
+    per_application_max: usize,
 }
 
 /// What a client finds when it comes in.
@@ -61,6 +63,8 @@ pub(crate) enum Joined {
     Resumed(Box<Absence>),
     /// Another connection has it and was told to hand it over to the line.
     Coming,
+    /// There was none, and its owner has as many as it may have.
+    TooMany,
 }
 
 /// A device's subscription to its own messages.
@@ -86,13 +90,13 @@ pub(crate) enum Clean {
 #[derive(Debug, Default)]
 pub(crate) struct Due {
     /// Wills whose delay has passed.
-    pub(crate) wills: Vec<Box<Will>>,
+    pub(crate) wills: Vec<Will>,
     /// Sessions that have expired.
-    pub(crate) ended: Vec<Box<Kept>>,
+    pub(crate) ended: Vec<Kept>,
 }
 
 impl Registry {
-    pub(crate) fn new(away_max: usize) -> Self {
+    pub(crate) fn new(away_max: usize, limits: &SessionLimits) -> Self {
         let hasher = RandomState::default();
         let shard = |_| Mutex::new(HashMap::with_hasher(hasher.clone()));
         Self {
@@ -100,6 +104,8 @@ impl Registry {
             hasher: hasher.clone(),
             away: AtomicUsize::new(0),
             away_max,
+            per_device_max: limits.per_device_max,
+            per_application_max: limits.per_application_max,
         }
     }
 
@@ -114,8 +120,8 @@ impl Registry {
     )]
     fn shard(&self, subject: &Subject) -> &Mutex<Shard> {
         let hash = self.hasher.hash_one(subject);
-        // The map inside uses the high bits; these are the low ones.
-        let at = usize::try_from(hash & 0xffff).unwrap_or_default() % self.shards.len();
+        // The map inside places by the low bits and tags by the highest seven.
+        let at = usize::try_from((hash >> 40) & 0xffff).unwrap_or_default() % self.shards.len();
         &self.shards[at]
     }
 
@@ -124,6 +130,14 @@ impl Registry {
         let mut shard = locked(self.shard(&key.subject));
         let clients = shard.entry(key.subject.clone()).or_default();
         let Some(client) = clients.iter_mut().find(|c| c.id == key.client_id) else {
+            let most = match &key.subject {
+                Subject::Device(_) => self.per_device_max,
+                Subject::Application(_) => self.per_application_max,
+                Subject::Client(_) => 1,
+            };
+            if clients.len() >= most.max(1) {
+                return Joined::TooMany;
+            }
             clients.reserve_exact(1);
             clients.push(Client {
                 id: Arc::clone(&key.client_id),

@@ -13,6 +13,7 @@ use super::{
     exchange::{Hearing, Options, Posting},
     hub::Core,
     key::Key,
+    limits::{Limit, Who},
     line::{Line, Note},
     mailbox::Mailbox,
     message::{Letter, SubscriptionIds},
@@ -122,13 +123,22 @@ impl Desk<'_> {
             return Ok(Err(NOT_AUTHORISED));
         }
         let known = self.session.subscription(&subscription.filter).is_some();
-        let full = self.session.kept.subscriptions.len() >= config.subscriptions_max
-            || self.core.exchange.subscribers.len()
-                >= config.limits.sessions.subscriptions_total_max;
-        if at >= sizes.filters_max || (full && !known) {
-            return Ok(Err(QUOTA_EXCEEDED));
-        }
-        Ok(Ok(()))
+        let own = self.session.kept.subscriptions.len();
+        let all = self.core.exchange.subscribers.len();
+        let limit = if at >= sizes.filters_max {
+            Limit::Filters
+        } else if known {
+            return Ok(Ok(()));
+        } else if own >= config.subscriptions_max {
+            Limit::Subscriptions
+        } else if all >= config.limits.sessions.subscriptions_total_max {
+            Limit::SubscriptionsTotal
+        } else {
+            return Ok(Ok(()));
+        };
+        let who = Who::Principal(&self.session.principal);
+        self.core.limits.bite(limit, who);
+        Ok(Err(QUOTA_EXCEEDED))
     }
 
     fn grant(&mut self, subscription: Subscription) {
@@ -212,7 +222,7 @@ impl Desk<'_> {
             return;
         }
         let mailbox = self.mailbox();
-        let posting = exchange.post_retained(&mailbox, letters, &mut self.changes);
+        let posting = exchange.post_retained(&mailbox, (letters, now), &mut self.changes);
         self.posting.append(posting);
     }
 

@@ -42,13 +42,13 @@ pub(crate) fn pass<I: Inlet>(hub: &Hub<I>, turn: usize) {
     let mut due = Due::default();
     core.registry.expire(turn, now, &mut due);
     for will in due.wills {
-        hub.publish_will(will);
+        hub.publish_will(Box::new(will));
     }
     for kept in due.ended {
         kept.retire(&core.exchange);
     }
     hub.retry_wills();
-    if turn % RETAINED_TURNS == 0 {
+    if turn.is_multiple_of(RETAINED_TURNS) {
         let gone = core.exchange.retained.expire(core.clock.now());
         if !gone.is_empty() {
             core.exchange.archive.note(gone, None);

@@ -10,7 +10,7 @@ use clap::{
 };
 
 use super::exit::Exit;
-use crate::config::{Setting, settings};
+use crate::config::{Setting, former, settings};
 
 /// Settings of subcommands that only look at classes.
 const OF_CLASSES: &[&str] = &["normalise.class_dir"];
@@ -24,7 +24,9 @@ const OF_DECODE: &[&str] = &[
 /// Settings of subcommands that only look at the data directory.
 const OF_DATA: &[&str] = &["spool.data_dir"];
 /// Settings of `token`.
-const OF_TOKEN: &[&str] = &["auth.key_file", "spool.data_dir"];
+const OF_TOKEN: &[&str] = &["auth.key_file", "auth.class_keys_dir", "spool.data_dir"];
+/// Settings of `rights explain`.
+const OF_RIGHTS: &[&str] = &["auth.rights"];
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -39,12 +41,12 @@ pub(super) fn command() -> Command {
         .subcommand(with_all_settings(
             Command::new("run")
                 .about("Runs the gateway")
-                .after_help("SIGTERM and SIGINT stop in flow order; SIGHUP reads log level and classes again."),
+                .after_help("SIGTERM and SIGINT stop in flow order; SIGHUP reads log level, classes, keys and rights again."),
             Shown::Yes,
         ))
         .subcommand(with_all_settings(
             Command::new("check")
-                .about("Says what is wrong with configuration, key and classes: all of it, with file, line and key"),
+                .about("Says what is wrong with configuration, keys, rights and classes: all of it, with file, line and key"),
             Shown::Yes,
         ))
         .subcommand(classes())
@@ -78,6 +80,8 @@ pub(super) fn command() -> Command {
                 .subcommand(quarantine_list()),
         )
         .subcommand(token())
+        .subcommand(rights())
+        .subcommand(password())
         .subcommand(docs())
 }
 
@@ -180,6 +184,56 @@ fn token() -> Command {
     )
 }
 
+fn rights() -> Command {
+    let explain = Command::new("explain")
+        .about("Says which rule allows something, or that none does")
+        .after_help("Ends with 77 if it is not allowed.")
+        .arg(
+            Arg::new("principal")
+                .long("principal")
+                .value_name("WHO")
+                .required(true)
+                .help("CLASS/DEVICE, app:NAME, or anonymous"),
+        )
+        .arg(
+            Arg::new("publish")
+                .long("publish")
+                .value_name("TOPIC")
+                .required_unless_present("subscribe")
+                .conflicts_with("subscribe")
+                .help("The topic that it would publish to"),
+        )
+        .arg(
+            Arg::new("subscribe")
+                .long("subscribe")
+                .value_name("FILTER")
+                .help("The filter that it would subscribe to"),
+        );
+    Command::new("rights")
+        .about("Looks at who may publish and subscribe to what")
+        .subcommand_required(true)
+        .subcommand(with_settings(explain, OF_RIGHTS))
+}
+
+fn password() -> Command {
+    Command::new("password")
+        .about("Makes lines for the password file")
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("hash")
+                .about(
+                    "Reads a password from standard input and prints its line, with a fresh salt",
+                )
+                .arg(
+                    Arg::new("name")
+                        .long("name")
+                        .value_name("NAME")
+                        .required(true)
+                        .help("An application's name, or CLASS/DEVICE"),
+                ),
+        )
+}
+
 fn docs() -> Command {
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
     Command::new("docs")
@@ -248,7 +302,9 @@ fn argument(setting: &'static Setting) -> Arg {
     } else {
         ArgAction::Set
     };
-    Arg::new(setting.key)
+    former(setting)
+        .into_iter()
+        .fold(Arg::new(setting.key), |arg, former| arg.alias(former.flag))
         .long(setting.flag)
         .value_name(setting.placeholder())
         .action(action)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Exit, Failure, print_plain, run::credentials, warn};
+use super::{Exit, Failure, print_plain, warn};
 use crate::{
-    broker::transport,
+    broker::{access::Access, transport},
     config::{
-        ConfigError, Sources,
-        key::{self, Keyless, Missing},
+        AuthMethod, Config, ConfigError, Sources,
+        key::{self, Keyless, Missing, credentials},
     },
     domain::{Clock, SystemClock},
     normalise::Classes,
@@ -20,18 +20,23 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     }
     let mut faults: Vec<String> = merged.problems().iter().map(ToString::to_string).collect();
     let mut exit = (!faults.is_empty()).then_some(Exit::Config);
+    let mut add = |failure: Failure| {
+        exit = exit.or_else(|| Some(failure.exit()));
+        faults.extend(failure.into_lines());
+    };
     let classes = merged
         .class_dir()
         .map_or_else(Classes::embedded, Classes::with_dir);
     let count = match classes {
         Ok(classes) => classes.iter().count(),
         Err(error) => {
-            let failure = Failure::from(error);
-            exit = exit.or_else(|| Some(failure.exit()));
-            faults.extend(failure.into_lines());
+            add(Failure::from(error));
             0
         }
     };
+    for failure in access_faults(merged.config()) {
+        add(failure);
+    }
     let certificates = transport::examine(
         merged.listeners(),
         &(Arc::new(SystemClock) as Arc<dyn Clock>),
@@ -40,12 +45,7 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
         warn(warning);
     }
     if !certificates.faults.is_empty() {
-        exit = exit.or(Some(Exit::Config));
-        faults.extend(certificates.faults);
-    }
-    if let Some(failure) = key_fault(merged.config()) {
-        exit = exit.or_else(|| Some(failure.exit()));
-        faults.extend(failure.into_lines());
+        add(Failure::lines(Exit::Config.code(), certificates.faults));
     }
     match exit {
         Some(exit) => Err(Failure::lines(exit.code(), faults)),
@@ -53,18 +53,33 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     }
 }
 
-/// What is wrong with the key; that there is none yet is nothing wrong, for the first start makes one.
-fn key_fault(config: Result<crate::config::Config, ConfigError>) -> Option<Failure> {
-    let mut config = config.ok()?;
+/// What is wrong with keys and with the files that say who may do what; that there is no key yet is nothing wrong, for
+/// the first start makes one.
+fn access_faults(config: Result<Config, ConfigError>) -> Vec<Failure> {
+    let Ok(mut config) = config else {
+        return Vec::new();
+    };
     let credentials = credentials();
-    let data_dir = config.spool.data_dir;
-    match key::settle(
+    let data_dir = &config.spool.data_dir;
+    let settled = key::settle(
         &mut config.auth,
-        &data_dir,
+        data_dir,
         credentials.as_deref(),
         Missing::Fail,
-    ) {
-        Ok(_) | Err(Keyless::Absent(_)) => None,
-        Err(error) => Some(error.into()),
+    );
+    let mut failures = Vec::new();
+    if let Err(error) = settled {
+        // The others are looked at all the same.
+        config
+            .auth
+            .methods
+            .retain(|&method| method != AuthMethod::Hmac);
+        if !matches!(error, Keyless::Absent(_)) {
+            failures.push(Failure::from(error));
+        }
     }
+    if let Err(error) = Access::load(&config.auth) {
+        failures.push(error.into());
+    }
+    failures
 }

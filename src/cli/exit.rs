@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::{
+    broker::access::AccessError,
     config::{ConfigError, key::Keyless},
     normalise::ClassError,
 };
@@ -141,6 +142,13 @@ impl From<Keyless> for Failure {
             Keyless::Unfit { .. } => Exit::Config,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        let lines = error.0.iter().map(ToString::to_string).collect();
+        Self::lines(Exit::Config.code(), lines)
     }
 }
 

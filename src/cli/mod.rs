@@ -10,6 +10,7 @@ mod decode;
 mod spool;
 mod sessions;
 mod token;
+mod access;
 mod docs;
 mod stages;
 
@@ -59,7 +60,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         None if wants_print(&matches) => print_config(&sources(&matches)),
         None => Err(Failure::new(
             Exit::Usage,
-            "a subcommand is needed: run, check, classes, decode, spool, sessions, quarantine or token; see --help",
+            "a subcommand is needed: run, check, classes, decode, spool, sessions, quarantine, token, rights or password; see --help",
         )),
         Some(("run", given)) if wants_print(given) => print_config(&sources(given)),
         Some(("check", given)) if wants_print(given) => print_config(&sources(given)),
@@ -71,6 +72,8 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         Some(("sessions", given)) => sessions::sessions(given),
         Some(("quarantine", given)) => spool::quarantine(given),
         Some(("token", given)) => token::token(given),
+        Some(("rights", given)) => access::rights(given),
+        Some(("password", given)) => access::password(given),
         Some(("docs", given)) => docs::docs(given),
         Some((other, _)) => Err(Failure::new(
             Exit::Usage,

@@ -1,12 +1,10 @@
 //! `sensegate run`: the settings, the log and the key in order, then the gateway until it ends.
 
-use std::{env, path::PathBuf};
-
 use super::{Exit, Failure, stages};
 use crate::{
     config::{
         Config, LogConfig, LogFormat, Sources,
-        key::{self, Found, Missing},
+        key::{self, Found, Missing, credentials},
     },
     spool::SpoolError,
     store,
@@ -53,9 +51,4 @@ fn settle_key(config: &mut Config) -> Result<(), Failure> {
         Found::Setting | Found::NotNeeded => {}
     }
     Ok(())
-}
-
-/// Where systemd puts credentials (`LoadCredential=`).
-pub(super) fn credentials() -> Option<PathBuf> {
-    env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }

@@ -1,14 +1,14 @@
-//! `sensegate token`: a device's MQTT password. It makes no key: the one that it used would not be the daemon's.
+//! `sensegate token`: a device's MQTT password, under its class's key if it has one, else under the gateway's first. It
+//! makes no key: the one that it used would not be the daemon's.
 
 use clap::ArgMatches;
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 
-use super::{Exit, Failure, print_plain, run::credentials, settled, sources};
+use super::{Exit, Failure, print_plain, settled, sources};
 use crate::{
+    broker::auth,
     config::{
         AuthMethod,
-        key::{self, Missing},
+        key::{self, Missing, credentials},
     },
     domain::Identity,
 };
@@ -20,8 +20,8 @@ pub(super) fn token(given: &ArgMatches) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::new(Exit::Usage, format!("--device: {error}")))?;
     let mut config = settled(&sources(given))?;
-    // A password is of use for `hmac` only; a node that runs `anonymous` today may issue them for tomorrow.
-    config.auth.method = AuthMethod::Hmac;
+    // A password is of use for `hmac` only; a node that does without it today may issue them for tomorrow.
+    config.auth.methods = vec![AuthMethod::Hmac];
     let credentials = credentials();
     let data_dir = &config.spool.data_dir;
     key::settle(
@@ -30,22 +30,18 @@ pub(super) fn token(given: &ArgMatches) -> Result<(), Failure> {
         credentials.as_deref(),
         Missing::Fail,
     )?;
-    let key = config.auth.key.map(|secret| secret.0).unwrap_or_default();
     let mut text = String::new();
     for identity in &devices {
         if devices.len() > 1 {
             text.push_str(identity.as_str());
             text.push('\t');
         }
-        text.push_str(&password(&key, identity)?);
+        let keys = config.auth.keys.of_class(identity.class());
+        let key = keys
+            .first()
+            .ok_or_else(|| Failure::new(Exit::Software, "there is no key"))?;
+        text.push_str(&auth::token(&key.0, identity));
         text.push('\n');
     }
     print_plain(&text)
-}
-
-fn password(key: &[u8], identity: &Identity) -> Result<String, Failure> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key)
-        .map_err(|error| Failure::new(Exit::Software, error.to_string()))?;
-    mac.update(identity.as_str().as_bytes());
-    Ok(hex::encode(mac.finalize().into_bytes()))
 }

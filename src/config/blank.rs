@@ -3,12 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    access::AuthConfig,
     limits::LimitsConfig,
     listener::ListenerDefaults,
     stages::{
-        AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds,
-        LogConfig, LogFormat, MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig,
-        UplinkConfig, WhenFull,
+        AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
+        MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig,
+        WhenFull,
     },
 };
 use crate::domain::LaneMap;
@@ -28,11 +29,7 @@ pub(super) fn blank() -> Config {
             filter: String::new(),
         },
         mqtt: mqtt(),
-        auth: AuthConfig {
-            method: AuthMethod::Hmac,
-            key: None,
-            key_file: None,
-        },
+        auth: AuthConfig::only(Vec::new()),
         normalise: NormaliseConfig {
             class_dir: None,
             readings_per_payload_max: 0,

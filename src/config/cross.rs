@@ -1,10 +1,13 @@
 //! Relations between settings: each row names the two keys, so that the message does too.
 
+use std::cmp::Ordering;
+
 use super::{
+    access::{AuthMethod, RightsConfig},
     problem::{Origin, Problem},
     setting::Value,
     sources::Settled,
-    stages::{AuthMethod, Config},
+    stages::Config,
 };
 
 /// Two settings of which the first may not exceed the second, and why.
@@ -114,6 +117,7 @@ pub(super) fn check(config: &Config, settled: &[Settled], problems: &mut Vec<Pro
         );
         problems.push(Problem::new(key.origin.clone(), "auth.key", what));
     }
+    check_methods(config, settled, problems);
     if let (Some(admin), Some(listen)) = (
         find(settled, "admin.listen"),
         config.admin.listen.filter(|address| address.port() != 0),
@@ -121,6 +125,61 @@ pub(super) fn check(config: &Config, settled: &[Settled], problems: &mut Vec<Pro
     {
         let what = format!("{:?} is an address of mqtt.listen too", listen.to_string());
         problems.push(Problem::new(admin.origin.clone(), "admin.listen", what));
+    }
+}
+
+/// Of the key itself and the files of keys, what the higher source gives holds.
+pub(super) fn resolve(config: &mut Config, settled: &[Settled]) {
+    let (Some(key), Some(files)) = (find(settled, "auth.key"), find(settled, "auth.key_file"))
+    else {
+        return;
+    };
+    if key.value == Value::Unset || files.value == Value::Unset {
+        return;
+    }
+    match key.origin.rank().cmp(&files.origin.rank()) {
+        Ordering::Less => config.auth.key = None,
+        Ordering::Greater => config.auth.key_files.clear(),
+        // Told as a problem.
+        Ordering::Equal => {}
+    }
+}
+
+/// Adds methods that lack what they check credentials against, and what stands behind one that takes everyone.
+fn check_methods(config: &Config, settled: &[Settled], problems: &mut Vec<Problem>) {
+    let auth = &config.auth;
+    let origin = find(settled, "auth.methods").map_or(Origin::Default, |one| one.origin.clone());
+    let mut problem = |what: String| {
+        problems.push(Problem::new(origin.clone(), "auth.methods", what));
+    };
+    let lacks = [
+        (
+            AuthMethod::Certificate,
+            auth.certificate_identity.is_empty(),
+            "auth.certificate_identity",
+        ),
+        (
+            AuthMethod::Jwt,
+            auth.jwt.jwks_file.is_none() && auth.jwt.secret_file.is_none(),
+            "auth.jwks_file or auth.jwt_secret_file",
+        ),
+        (
+            AuthMethod::Password,
+            auth.password.file.is_none(),
+            "auth.password_file",
+        ),
+    ];
+    for (method, lacking, needs) in lacks {
+        if auth.asks(method) && lacking {
+            problem(format!("{:?} needs {needs}", method.name()));
+        }
+    }
+    let at = auth
+        .methods
+        .iter()
+        .position(|&method| method == AuthMethod::Anonymous);
+    if at.is_some_and(|at| at + 1 < auth.methods.len()) {
+        problem("\"anonymous\" takes everyone, so it has to be the last".to_owned());
     }
 }
 
@@ -159,9 +218,29 @@ fn shown(value: &Value) -> String {
 /// Adds what is allowed and should be known.
 pub(super) fn warn(config: &Config, settled: &[Settled], warnings: &mut Vec<Problem>) {
     let origin = |key| find(settled, key).map_or(Origin::Default, |one| one.origin.clone());
-    if config.auth.method == AuthMethod::Anonymous {
+    if config.auth.asks(AuthMethod::Anonymous) {
         let what = "\"anonymous\" lets anyone who reaches the port speak for any device";
-        warnings.push(Problem::new(origin("auth.method"), "auth.method", what));
+        warnings.push(Problem::new(origin("auth.methods"), "auth.methods", what));
+    }
+    if config.auth.rights == RightsConfig::Open {
+        let what = "\"open\" lets everyone publish and subscribe to everything";
+        warnings.push(Problem::new(origin("auth.rights"), "auth.rights", what));
+    }
+    let idle = [
+        ("auth.class_keys_dir", AuthMethod::Hmac),
+        ("auth.jwks_file", AuthMethod::Jwt),
+        ("auth.jwt_secret_file", AuthMethod::Jwt),
+        ("auth.password_file", AuthMethod::Password),
+    ];
+    for (key, method) in idle {
+        let given = find(settled, key).is_some_and(|one| one.value != Value::Unset);
+        if given && !config.auth.asks(method) {
+            let what = format!(
+                "has no effect: auth.methods does not name {:?}",
+                method.name()
+            );
+            warnings.push(Problem::new(origin(key), key, what));
+        }
     }
     if config.node.district == "000000" {
         let what = "\"000000\" is no district: the platform cannot file the readings by district";

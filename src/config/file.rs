@@ -11,7 +11,7 @@ use toml::{
 use super::{
     problem::{Origin, Problem},
     setting::{Raw, Setting},
-    table::settings,
+    table::{setting, settings},
 };
 
 /// What a file says: raw values by key, and what it says that no setting understands.
@@ -57,7 +57,11 @@ impl Reader<'_> {
     }
 
     fn entry(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) {
-        if let Some(setting) = settings().find(|setting| setting.key == key) {
+        if let Some(setting) = setting(key) {
+            if let Some((_, line)) = self.found.values.get(setting.key) {
+                let what = format!("is given twice, in line {line} too, by its former name");
+                self.problem(at, key, what);
+            }
             self.value(setting, at, value);
             return;
         }

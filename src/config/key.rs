@@ -1,16 +1,24 @@
-//! The gateway's key: where it is found, and how it comes to be on a first start. The order is: `auth.key` or
-//! `auth.key_file` (the one from the higher source), systemd's credential, `auth.key` in the data directory.
+//! The keys of `hmac`: where they are found, and how the first comes to be on a first start. The gateway's are `auth.key`
+//! or the files of `auth.key_file` (what the higher source gives), else systemd's credential, else `auth.key` in the data
+//! directory. A class has keys of its own if `auth.class_keys_dir` holds `{class}.key`, and `{class}.key.old` beside it
+//! while they are changed.
 
 use std::{
+    collections::BTreeMap,
+    env,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use thiserror::Error;
 
-use super::stages::{AuthConfig, AuthMethod, Secret};
+use super::{
+    access::{AuthConfig, AuthMethod, KeyRing, Secret},
+    guarded::{self, FileFault},
+};
+use crate::domain::ClassId;
 
 /// Shortest key, bytes: 128 bits, below which guessing is thinkable.
 const KEY_BYTES_MIN: usize = 16;
@@ -18,6 +26,8 @@ const KEY_BYTES_MIN: usize = 16;
 const KEY_BYTES_MAX: u64 = 4096;
 /// Its file's name among systemd's credentials and in the data directory.
 const KEY_FILE_NAME: &str = "auth.key";
+/// Most classes with keys of their own: the catalogue has 226.
+const CLASSES_MAX: usize = 4096;
 
 /// Whether a missing key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +58,20 @@ pub enum Keyless {
     #[error("{}: there is no key yet: `sensegate run` makes one, or give auth.key_file", .0.display())]
     Absent(PathBuf),
     /// The file cannot be read.
-    #[error("auth.key_file: {}: {source}", path.display())]
+    #[error("{setting}: {}: {source}", path.display())]
     Unreadable {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
     /// The file is no key.
-    #[error("auth.key_file: {}: {what}", path.display())]
+    #[error("{setting}: {}: {what}", path.display())]
     Unfit {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -73,54 +87,124 @@ pub enum Keyless {
     },
 }
 
-/// Finds the key and puts it into `auth.key`. `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
+const KEY_FILE: &str = "auth.key_file";
+const CLASS_KEYS_DIR: &str = "auth.class_keys_dir";
+
+/// Where systemd puts credentials (`LoadCredential=`).
+#[must_use]
+pub fn credentials() -> Option<PathBuf> {
+    env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Finds the keys and puts them into `auth.keys`. `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
 ///
 /// # Errors
-/// [`Keyless`]: the method needs a key, and there is none or it cannot be used.
+/// [`Keyless`]: `hmac` is asked for, and a key is missing or cannot be used.
 pub fn settle(
     auth: &mut AuthConfig,
     data_dir: &Path,
     credentials: Option<&Path>,
     missing: Missing,
 ) -> Result<Found, Keyless> {
-    if auth.method == AuthMethod::Anonymous {
+    auth.keys = KeyRing::default();
+    if !auth.asks(AuthMethod::Hmac) {
         return Ok(Found::NotNeeded);
     }
-    if auth.key.is_some() {
+    if let Some(dir) = &auth.class_keys_dir {
+        auth.keys.classes = classes(dir)?;
+        auth.keys.files.push(dir.clone());
+    }
+    if let Some(key) = &auth.key {
+        auth.keys.gateway.push(key.clone());
         return Ok(Found::Setting);
+    }
+    if let [first, ..] = auth.key_files.as_slice() {
+        let found = Found::File(first.clone());
+        for path in &auth.key_files {
+            auth.keys.gateway.push(read(KEY_FILE, path)?);
+        }
+        auth.keys.files.extend_from_slice(&auth.key_files);
+        return Ok(found);
     }
     let credential = credentials
         .map(|dir| dir.join(KEY_FILE_NAME))
         .filter(|path| path.exists());
-    let own = data_dir.join(KEY_FILE_NAME);
-    let is_own = auth.key_file.is_none() && credential.is_none();
-    let path = auth.key_file.clone().or(credential).unwrap_or(own);
-    match read(&path) {
-        Ok(key) => {
-            auth.key = Some(key);
-            Ok(Found::File(path))
-        }
-        Err(Keyless::Unreadable { source, path })
-            if is_own && source.kind() == io::ErrorKind::NotADirectory =>
+    let (key, found) = match credential {
+        Some(path) => (read(KEY_FILE, &path)?, Found::File(path)),
+        None => own(data_dir.join(KEY_FILE_NAME), missing)?,
+    };
+    if let Found::File(path) | Found::Made(path) = &found {
+        auth.keys.files.push(path.clone());
+    }
+    auth.keys.gateway.push(key);
+    Ok(found)
+}
+
+/// The key in the data directory.
+fn own(path: PathBuf, missing: Missing) -> Result<(Secret, Found), Keyless> {
+    match read(KEY_FILE, &path) {
+        Ok(key) => Ok((key, Found::File(path))),
+        Err(Keyless::Unreadable { source, path, .. })
+            if source.kind() == io::ErrorKind::NotADirectory =>
         {
             Err(Keyless::NotMade { path, source })
         }
-        Err(Keyless::Unreadable { source, .. })
-            if is_own && source.kind() == io::ErrorKind::NotFound =>
-        {
+        Err(Keyless::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             if missing == Missing::Fail {
                 return Err(Keyless::Absent(path));
             }
             match make(&path) {
-                Ok(key) => {
-                    auth.key = Some(key);
-                    Ok(Found::Made(path))
-                }
+                Ok(key) => Ok((key, Found::Made(path))),
                 Err(source) => Err(Keyless::NotMade { path, source }),
             }
         }
         Err(error) => Err(error),
     }
+}
+
+/// The classes' keys in a folder: `{class}.key` comes first, `{class}.key.old` is valid beside it. Other files are none
+/// of ours.
+fn classes(dir: &Path) -> Result<BTreeMap<String, Vec<Secret>>, Keyless> {
+    let unreadable = |source| Keyless::Unreadable {
+        setting: CLASS_KEYS_DIR,
+        path: dir.to_owned(),
+        source,
+    };
+    let unfit = |path: &Path, what: String| Keyless::Unfit {
+        setting: CLASS_KEYS_DIR,
+        path: path.to_owned(),
+        what,
+    };
+    let mut found: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
+    let mut old = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (class, is_old) = match (name.strip_suffix(".key"), name.strip_suffix(".key.old")) {
+            (Some(class), _) => (class.to_owned(), false),
+            (None, Some(class)) => (class.to_owned(), true),
+            (None, None) => continue,
+        };
+        ClassId::new(&class).map_err(|error| unfit(&path, format!("names no class: {error}")))?;
+        let key = read(CLASS_KEYS_DIR, &path)?;
+        if is_old {
+            old.push((class, key, path));
+        } else {
+            found.insert(class, vec![key]);
+        }
+        if found.len() > CLASSES_MAX {
+            return Err(unfit(
+                dir,
+                format!("holds keys of more than {CLASSES_MAX} classes"),
+            ));
+        }
+    }
+    for (class, key, path) in old {
+        let keys = found.get_mut(&class);
+        let keys = keys.ok_or_else(|| unfit(&path, format!("stands there without {class}.key")))?;
+        keys.push(key);
+    }
+    Ok(found)
 }
 
 /// Whether bytes can be a key; the error does not show them.
@@ -134,36 +218,21 @@ pub(super) fn check_key(key: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Secret, Keyless> {
-    let unreadable = |source| Keyless::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let unfit = |what| Keyless::Unfit {
-        path: path.to_owned(),
+fn read(setting: &'static str, path: &Path) -> Result<Secret, Keyless> {
+    let unfit = |path, what| Keyless::Unfit {
+        setting,
+        path,
         what,
     };
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    if mode & 0o007 != 0 {
-        return Err(unfit(format!(
-            "mode {:04o} lets everyone read or change the key: chmod 600",
-            mode & 0o7777
-        )));
-    }
-    let mut key = Vec::new();
-    file.take(KEY_BYTES_MAX + 1)
-        .read_to_end(&mut key)
-        .map_err(unreadable)?;
-    if u64::try_from(key.len()).is_ok_and(|len| len > KEY_BYTES_MAX) {
-        return Err(unfit(format!(
-            "is longer than a key's {KEY_BYTES_MAX} bytes"
-        )));
-    }
-    while key.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-        key.pop();
-    }
-    check_key(&key).map_err(unfit)?;
+    let key = guarded::secret(path, KEY_BYTES_MAX).map_err(|fault| match fault {
+        FileFault::Unreadable { path, source } => Keyless::Unreadable {
+            setting,
+            path,
+            source,
+        },
+        FileFault::Unfit { path, what } => unfit(path, what),
+    })?;
+    check_key(&key).map_err(|what| unfit(path.to_owned(), what))?;
     Ok(Secret(key))
 }
 
@@ -188,14 +257,12 @@ fn make(path: &Path) -> io::Result<Secret> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn hmac() -> AuthConfig {
-        AuthConfig {
-            method: AuthMethod::Hmac,
-            key: None,
-            key_file: None,
-        }
+        AuthConfig::only(vec![AuthMethod::Hmac])
     }
 
     fn key_file(dir: &Path, name: &str, key: &str) -> PathBuf {
@@ -203,6 +270,11 @@ mod tests {
         fs::write(&path, key).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
+    }
+
+    fn texts(keys: &[Secret]) -> Vec<&str> {
+        let text = |key| str::from_utf8(key).unwrap();
+        keys.iter().map(|key| text(&key.0)).collect()
     }
 
     #[test]
@@ -220,34 +292,65 @@ mod tests {
         let mut second = hmac();
         let found = settle(&mut second, &data, None, Missing::Fail).unwrap();
         assert_eq!(found, Found::File(path));
-        assert_eq!(first.key, second.key);
+        assert_eq!(first.keys, second.keys);
     }
 
     #[test]
-    fn who_only_asks_makes_no_key() {
+    fn who_only_asks_makes_no_key_and_who_asks_not_for_hmac_needs_none() {
         let dir = tempfile::tempdir().unwrap();
         let error = settle(&mut hmac(), dir.path(), None, Missing::Fail).unwrap_err();
         assert!(matches!(error, Keyless::Absent(_)), "{error}");
+        let mut other = AuthConfig::only(vec![AuthMethod::Jwt, AuthMethod::Password]);
+        let found = settle(&mut other, dir.path(), None, Missing::Make).unwrap();
+        assert_eq!(found, Found::NotNeeded);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn the_named_file_wins_over_the_credential_and_that_over_the_data_dir() {
+    fn the_named_files_win_over_the_credential_and_that_over_the_data_dir() {
         let dir = tempfile::tempdir().unwrap();
         let credentials = dir.path().join("credentials");
         fs::create_dir(&credentials).unwrap();
         key_file(dir.path(), "auth.key", "from the data directory");
         let mut auth = hmac();
         settle(&mut auth, dir.path(), Some(&credentials), Missing::Fail).unwrap();
-        assert_eq!(auth.key.unwrap().0, b"from the data directory");
+        assert_eq!(texts(&auth.keys.gateway), ["from the data directory"]);
         key_file(&credentials, "auth.key", "from the credential\n");
         let mut auth = hmac();
         settle(&mut auth, dir.path(), Some(&credentials), Missing::Fail).unwrap();
-        assert_eq!(auth.key.unwrap().0, b"from the credential");
+        assert_eq!(texts(&auth.keys.gateway), ["from the credential"]);
         let mut auth = hmac();
-        auth.key_file = Some(key_file(dir.path(), "named", "from the named file\r\n"));
+        auth.key_files = vec![
+            key_file(dir.path(), "named", "from the named file\r\n"),
+            key_file(dir.path(), "former", "and from another"),
+        ];
         settle(&mut auth, dir.path(), Some(&credentials), Missing::Fail).unwrap();
-        assert_eq!(auth.key.unwrap().0, b"from the named file");
+        let wanted = ["from the named file", "and from another"];
+        assert_eq!(texts(&auth.keys.gateway), wanted);
+        assert_eq!(auth.keys.files, auth.key_files);
+    }
+
+    #[test]
+    fn a_class_has_its_own_keys_and_an_old_one_only_beside_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("classes");
+        fs::create_dir(&keys).unwrap();
+        key_file(&keys, "lamp.key", "the key of the lamps");
+        key_file(&keys, "lamp.key.old", "their former key is old");
+        key_file(&keys, "README", "no key");
+        key_file(dir.path(), "auth.key", "from the data directory");
+        let mut auth = hmac();
+        auth.class_keys_dir = Some(keys.clone());
+        settle(&mut auth, dir.path(), None, Missing::Fail).unwrap();
+        let wanted = ["the key of the lamps", "their former key is old"];
+        assert_eq!(texts(auth.keys.of_class("lamp")), wanted);
+        assert_eq!(
+            texts(auth.keys.of_class("other")),
+            ["from the data directory"]
+        );
+        key_file(&keys, "pump.key.old", "an old key and no new one");
+        let error = settle(&mut auth, dir.path(), None, Missing::Fail).unwrap_err();
+        assert!(error.to_string().contains("without pump.key"), "{error}");
     }
 
     #[test]
@@ -262,7 +365,7 @@ mod tests {
         ];
         for (path, wanted) in cases {
             let mut auth = hmac();
-            auth.key_file = Some(path.clone());
+            auth.key_files = vec![path.clone()];
             let error = settle(&mut auth, dir.path(), None, Missing::Make).unwrap_err();
             let text = error.to_string();
             assert!(

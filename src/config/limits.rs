@@ -5,10 +5,6 @@ use std::time::Duration;
 
 /// Limits on clients, part of [`super::MqttConfig`].
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "a section is named after what it is"
-)]
 pub struct LimitsConfig {
     /// Messages and bytes per second.
     pub rates: RateLimits,

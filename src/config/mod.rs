@@ -7,6 +7,9 @@
 mod stages;
 mod listener;
 mod limits;
+mod access;
+mod template;
+pub mod guarded;
 mod setting;
 mod table;
 mod quantity;
@@ -18,6 +21,17 @@ mod problem;
 mod print;
 pub mod key;
 
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it is"
+)]
+pub use access::{
+    AuthConfig, AuthMethod, Demand, JwtConfig, KeyRing, PasswordConfig, RightsConfig, Secret,
+};
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it is"
+)]
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
     SessionLimits, SizeLimits, WhenQueueFull,
@@ -43,11 +57,11 @@ pub use sources::{Merged, Sources};
     reason = "a section is named after its stage"
 )]
 pub use stages::{
-    AdminConfig, AuthConfig, AuthMethod, Compression, Config, GroupCommit, LaneBounds, LogConfig,
-    LogFormat, MqttConfig, NodeConfig, NormaliseConfig, Secret, SessionsConfig, SpoolConfig,
-    UplinkConfig, WhenFull,
+    AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat, MqttConfig,
+    NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig, WhenFull,
 };
-pub use table::{setting, settings};
+pub use table::{Former, former, setting, settings};
+pub use template::{ClaimTemplate, Claimed, Named, SubjectSource, SubjectTemplate};
 
 impl Config {
     /// The defaults with some settings changed, by key: for tests and the laboratory. Reads neither the environment nor

@@ -15,7 +15,7 @@ use super::{
     problem::{ConfigError, Origin, Problem},
     setting::{Preset, Raw, Setting, Value},
     stages::Config,
-    table::settings,
+    table::{FORMER, Former, former, settings},
 };
 
 /// The variable that names the file, and the file that is read if nothing names one and it is there.
@@ -116,6 +116,7 @@ impl Sources {
             merged.settle(setting, raw, origin);
         }
         merged.warnings.extend(self.unknown_variables());
+        cross::resolve(&mut merged.config, &merged.settled);
         cross::check(&merged.config, &merged.settled, &mut merged.problems);
         cross::warn(&merged.config, &merged.settled, &mut merged.warnings);
         Ok(merged)
@@ -141,9 +142,11 @@ impl Sources {
             };
             return (Some(raw), Origin::Flag(format!("--{}", setting.flag)));
         }
-        let name = setting.env();
-        if let Some(text) = self.env.get(&name) {
-            return (Some(text_of(setting, text)), Origin::Env(name));
+        let names = [Some(setting.env()), former(setting).map(Former::env)];
+        for name in names.into_iter().flatten() {
+            if let Some(text) = self.env.get(&name) {
+                return (Some(text_of(setting, text)), Origin::Env(name));
+            }
         }
         if let (Some((raw, line)), Some(path)) = (file.get(setting.key), path) {
             let origin = Origin::File {
@@ -161,7 +164,8 @@ impl Sources {
     }
 
     fn unknown_variables(&self) -> Vec<Problem> {
-        let names: Vec<String> = settings().map(Setting::env).collect();
+        let former = FORMER.iter().map(Former::env);
+        let names: Vec<String> = settings().map(Setting::env).chain(former).collect();
         self.env
             .keys()
             .filter(|name| !names.contains(name) && !ENV_OF_OTHERS.contains(&name.as_str()))

@@ -1,8 +1,9 @@
 //! What each stage is told, validated. Units are in the names; limits carry their reasons in the settings table.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    access::AuthConfig,
     limits::LimitsConfig,
     listener::{ListenerConfig, ListenerDefaults},
 };
@@ -17,7 +18,7 @@ pub struct Config {
     pub log: LogConfig,
     /// The MQTT listeners and sessions.
     pub mqtt: MqttConfig,
-    /// Who may connect.
+    /// Who may connect, and what they may do.
     pub auth: AuthConfig,
     /// Classes and payload limits.
     pub normalise: NormaliseConfig,
@@ -97,37 +98,6 @@ pub struct MqttConfig {
     pub sessions_away_max: usize,
     /// What a client may cost.
     pub limits: LimitsConfig,
-}
-
-/// How devices prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMethod {
-    /// Password = hex HMAC-SHA256 of the username under the gateway's key.
-    Hmac,
-    /// No proof: the identity is what the topic says. For laboratories.
-    Anonymous,
-}
-
-/// Bytes that must not appear in logs or listings.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub Vec<u8>);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-/// Who may connect.
-#[derive(Debug, Clone)]
-pub struct AuthConfig {
-    /// The method.
-    pub method: AuthMethod,
-    /// The gateway's key for [`AuthMethod::Hmac`]; at least 16 bytes. The settings may leave it open:
-    /// [`super::key::settle`] finds it before a stage sees it.
-    pub key: Option<Secret>,
-    /// The file that holds the key.
-    pub key_file: Option<PathBuf>,
 }
 
 /// Classes and payload limits.

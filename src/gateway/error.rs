@@ -18,7 +18,7 @@ pub enum GatewayError {
     /// The metrics recorder cannot be installed.
     #[error(transparent)]
     Metrics(#[from] ExporterError),
-    /// A port for MQTT cannot be had, or authentication lacks its key.
+    /// A port for MQTT cannot be had, or a file of access cannot be used.
     #[error(transparent)]
     Mqtt(#[from] BindError),
     /// The admin port cannot be had.
@@ -56,7 +56,7 @@ impl GatewayError {
         match self {
             Self::Runtime(_) => 71,
             Self::Metrics(_) | Self::Failed(_) => 70,
-            Self::Mqtt(BindError::Auth(_) | BindError::Transport(_)) | Self::Classes(_) => 78,
+            Self::Mqtt(BindError::Access(_) | BindError::Transport(_)) | Self::Classes(_) => 78,
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),
             Self::BoundFile { .. } => 73,

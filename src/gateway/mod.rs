@@ -32,8 +32,10 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 7] = [
+pub const STAGES: [(&str, &[Metric]); 9] = [
     ("broker", broker::METRICS),
+    ("access", broker::access::METRICS),
+    ("broker: limits", broker::LIMIT_METRICS),
     ("exchange", broker::EXCHANGE_METRICS),
     ("transport", broker::transport::METRICS),
     ("vault", vault::METRICS),
@@ -42,8 +44,8 @@ pub const STAGES: [(&str, &[Metric]); 7] = [
     ("uplink", uplink::METRICS),
 ];
 
-/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads
-/// certificates, classes and the log filter, and so does a change of the files that certificates were read from;
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads certificates, classes, access and
+/// the log filter, and so does a change of the files that certificates and access were read from;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors

@@ -1,10 +1,15 @@
-//! What SIGHUP changes: the listeners' certificates, the classes and the log filter, all or nothing each. A set that is wrong leaves the old one in
-//! force and is told in the log. Everything else takes a restart.
+//! What SIGHUP changes: the listeners' certificates, the classes, access (keys, token keys, passwords, revocations, rights)
+//! and the log filter, all or nothing each. A set that is wrong leaves the old one in force and is told in the log.
+//! Everything else takes a restart.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
-    config::{Config, NormaliseConfig},
+    broker::{Handle, access::Access},
+    config::{
+        AuthConfig, Config, NormaliseConfig,
+        key::{self, Missing},
+    },
     normalise::{ClassError, Classes},
 };
 
@@ -36,4 +41,19 @@ pub(super) fn classes(config: &NormaliseConfig) -> Result<Arc<Classes>, ClassErr
         Some(dir) => Classes::with_dir(dir)?,
     };
     Ok(Arc::new(classes))
+}
+
+/// Who may come in and what they may do, as the files have it now; the error is one line for each thing that is wrong.
+/// Reads files: not for a worker of the runtime.
+pub(super) fn access(
+    broker: &Handle,
+    mut config: AuthConfig,
+    data_dir: &Path,
+) -> Result<Access, Vec<String>> {
+    let credentials = key::credentials();
+    key::settle(&mut config, data_dir, credentials.as_deref(), Missing::Fail)
+        .map_err(|error| vec![error.to_string()])?;
+    broker
+        .read_access(&config)
+        .map_err(|error| error.0.iter().map(ToString::to_string).collect())
 }

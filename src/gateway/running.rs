@@ -16,7 +16,7 @@ use super::{
     kept::{Kept, Writers},
     reload::{self, Reread},
     status::GatewayStatus,
-    watch::{Watch, files},
+    watch::Watch,
 };
 use crate::{
     admin::{Admin, Notifier},
@@ -24,6 +24,7 @@ use crate::{
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
+    normalise::Class,
     supervise::{TaskFailure, TaskSet},
     telemetry::{self, Exporter},
     uplink::{Introduction, Uplink},
@@ -59,7 +60,7 @@ impl Running {
         clock: Arc<dyn Clock>,
         exporter: Exporter,
     ) -> Result<Self, GatewayError> {
-        let watched = Watch::new(files(&config));
+        let watched = Watch::new(&config.mqtt.listen);
         let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
         let Kept {
@@ -82,10 +83,9 @@ impl Running {
 
         let mut reception = TaskSet::new();
         writers.watch(&mut reception);
-        let changes = watched.start(config.node.watch_interval, &mut reception);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
-            classes,
+            Arc::clone(&classes),
             inlet,
             Arc::clone(&clock),
         ));
@@ -98,6 +98,8 @@ impl Running {
                 &mut reception,
             )
             .map_err(GatewayError::Runtime)?;
+        broker.replace_classes(classes.iter().map(Class::id));
+        let changes = watched.start(config.node.watch_interval, &broker, &mut reception);
 
         let status = Arc::new(GatewayStatus {
             node: config.node.clone(),
@@ -164,11 +166,13 @@ impl Running {
                 if let Err(error) = telemetry::refilter(&config.log.filter) {
                     tracing::error!(%error, "reload: the log filter stays as it was");
                 }
+                self.reload_access(&config).await;
                 let read = tokio::task::spawn_blocking(move || reload::classes(&config.normalise));
                 match read.await {
                     Ok(Ok(classes)) => {
                         tracing::info!(classes = classes.len(), "reload: classes in force");
                         self.schema.send_replace(classes.digest());
+                        self.broker.replace_classes(classes.iter().map(Class::id));
                         self.ingest.replace_classes(classes);
                     }
                     Ok(Err(error)) => {
@@ -179,6 +183,25 @@ impl Running {
             }
         }
         self.notifier.ready();
+    }
+
+    async fn reload_access(&self, config: &Config) {
+        let broker = self.broker.clone();
+        let (auth, data_dir) = (config.auth.clone(), config.spool.data_dir.clone());
+        let read = tokio::task::spawn_blocking(move || reload::access(&broker, auth, &data_dir));
+        match read.await {
+            Ok(Ok(access)) => {
+                self.broker.replace_access(access);
+                tracing::info!("reload: keys, passwords, revocations and rights in force");
+            }
+            Ok(Err(faults)) => {
+                self.broker.refuse_access();
+                for fault in faults {
+                    tracing::error!(%fault, "reload: access stays as it was");
+                }
+            }
+            Err(error) => tracing::error!(%error, "reload: reading the files of access failed"),
+        }
     }
 
     /// Stops in flow order, within the deadline.

@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use crate::{
-    admin::{DropReport, LaneReport, Report, Status, UplinkReport},
-    broker::{Handle, Receipt},
+    admin::{
+        DropReport, LaneReport, OffenderReport, OffendersReport, Report, Status, UplinkReport,
+    },
+    broker::{Handle, Offender, Receipt},
     config::{LaneBounds, NodeConfig},
     domain::{Clock, DropReason, Lane, LaneMap},
     ingest::Ingest,
@@ -56,9 +60,20 @@ impl Status for GatewayStatus {
             uptime_s: self.clock.steady().duration_since(self.started).as_secs(),
             classes: self.ingest.classes(),
             connections: u64::try_from(self.broker.connections()).unwrap_or(u64::MAX),
+            connects_waiting: u64::try_from(self.broker.connects_waiting()).unwrap_or(u64::MAX),
             lanes: Lane::ALL.iter().map(|&lane| self.lane(lane)).collect(),
             troubles: self.troubles(&groups),
             uplinks: groups.into_iter().map(uplink).collect(),
+            offenders: self.offenders(),
+        }
+    }
+
+    fn offenders(&self) -> OffendersReport {
+        let offenders = self.broker.offenders();
+        let list = |list: Vec<Offender>| list.into_iter().map(offender).collect();
+        OffendersReport {
+            identities: list(offenders.identities),
+            addresses: list(offenders.addresses),
         }
     }
 }
@@ -91,6 +106,7 @@ impl GatewayStatus {
 
     fn troubles(&self, groups: &[GroupStatus]) -> Vec<String> {
         let mut troubles = self.unready();
+        troubles.extend(self.broker.access_troubles());
         for group in groups.iter().filter(|group| group.connected.is_none()) {
             let why = group
                 .last_error
@@ -104,6 +120,18 @@ impl GatewayStatus {
             }
         }
         troubles
+    }
+}
+
+fn offender(offender: Offender) -> OffenderReport {
+    let seconds = i64::try_from(offender.last_seen.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    OffenderReport {
+        name: offender.name,
+        count: offender.count,
+        error: offender.error,
+        limit: offender.limit,
+        last_seen: at.format(&Rfc3339).unwrap_or_default(),
     }
 }
 

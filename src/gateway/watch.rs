@@ -5,6 +5,7 @@
 //! read too early all the same is refused as a whole and read again at the next change.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -19,56 +20,63 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, ListenerConfig},
+    broker::Handle,
+    config::ListenerConfig,
     supervise::{TaskResult, TaskSet},
 };
-
-/// The files of a configuration that are read again when they change.
-pub(super) fn files(config: &Config) -> Vec<PathBuf> {
-    let listeners = config.mqtt.listen.iter();
-    listeners.flat_map(ListenerConfig::files).cloned().collect()
-}
 
 /// Files and how they looked last.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
-    paths: Arc<[PathBuf]>,
+    /// The certificates, keys and lists of the listeners.
+    certificates: Vec<PathBuf>,
     /// What whoever reads the files has been told of.
     told: Looks,
     last: Looks,
 }
 
-type Looks = Vec<Option<Look>>;
+type Looks = BTreeMap<PathBuf, Option<Look>>;
 
 /// Device, inode, size, modification and change of inode.
 type Look = (u64, u64, u64, (i64, i64), (i64, i64));
 
 impl Watch {
-    /// Looks at the files; what changes from now on will be told.
-    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
-        let told: Looks = paths.iter().map(|path| look(path)).collect();
+    /// Looks at the listeners' files; what changes from now on will be told.
+    pub(super) fn new(listeners: &[ListenerConfig]) -> Self {
+        let files = listeners.iter().flat_map(ListenerConfig::files);
+        Self::of(files.cloned().collect())
+    }
+
+    fn of(certificates: Vec<PathBuf>) -> Self {
+        let told = looks(certificates.clone());
         Self {
-            paths: paths.into(),
+            certificates,
             last: told.clone(),
             told,
         }
     }
 
-    /// Looks at the files again and again in a task; what it gives is told of every change.
-    pub(super) fn start(self, every: Duration, tasks: &mut TaskSet) -> Arc<Notify> {
+    /// Looks again and again, in a task, also at the files of the access that is in force then; what it gives is told of
+    /// every change.
+    pub(super) fn start(
+        self,
+        every: Duration,
+        broker: &Handle,
+        tasks: &mut TaskSet,
+    ) -> Arc<Notify> {
         let changed = Arc::new(Notify::new());
-        let watching = self.run(every, Arc::clone(&changed), tasks.token());
+        let watching = self.run(every, broker.clone(), Arc::clone(&changed), tasks.token());
         tasks.spawn("file-watch", watching);
         changed
     }
 
     async fn run(
-        self,
+        mut self,
         every: Duration,
+        broker: Handle,
         changed: Arc<Notify>,
         stop: CancellationToken,
     ) -> TaskResult {
-        let mut watch = self;
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -77,20 +85,26 @@ impl Watch {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            if watch.paths.is_empty() {
+            let paths = [self.certificates.clone(), broker.access_files()].concat();
+            if paths.is_empty() {
                 continue;
             }
-            let paths = Arc::clone(&watch.paths);
-            let seen = move || paths.iter().map(|path| look(path)).collect();
-            if watch.heed(tokio::task::spawn_blocking(seen).await?) {
+            let seen = tokio::task::spawn_blocking(move || looks(paths)).await?;
+            if self.heed(seen) {
                 tracing::info!("files that are in use have changed");
                 changed.notify_one();
             }
         }
     }
 
-    /// Whether what is seen is a change that has settled.
+    /// Whether what is seen is a change that has settled. Files that were not looked at before are as they should be.
     fn heed(&mut self, seen: Looks) -> bool {
+        self.told.retain(|path, _| seen.contains_key(path));
+        for (path, look) in &seen {
+            if !self.told.contains_key(path) {
+                self.told.insert(path.clone(), *look);
+            }
+        }
         let settled = seen == self.last && seen != self.told;
         if settled {
             self.told.clone_from(&seen);
@@ -98,6 +112,14 @@ impl Watch {
         self.last = seen;
         settled
     }
+}
+
+fn looks(paths: Vec<PathBuf>) -> Looks {
+    let looked = paths.into_iter().map(|path| {
+        let look = look(&path);
+        (path, look)
+    });
+    looked.collect()
 }
 
 fn look(path: &Path) -> Option<Look> {
@@ -120,11 +142,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = ["a", "b"].map(|name| dir.path().join(name)).into();
         fs::write(&paths[0], "1").unwrap();
-        let mut watch = Watch::new(paths.clone());
-        let look = |watch: &mut Watch| {
-            let seen = paths.iter().map(|path| super::look(path)).collect();
-            watch.heed(seen)
-        };
+        let mut watch = Watch::of(paths.clone());
+        let look = |watch: &mut Watch| watch.heed(looks(paths.clone()));
         assert!(!look(&mut watch));
         fs::write(&paths[1], "new").unwrap();
         assert!(!look(&mut watch), "it may go on changing");
@@ -136,5 +155,8 @@ mod tests {
         fs::remove_file(&paths[0]).unwrap();
         assert!(!look(&mut watch));
         assert!(look(&mut watch));
+        let further = [&paths[..], &[dir.path().to_owned()]].concat();
+        assert!(!watch.heed(looks(further.clone())), "not known before");
+        assert!(!watch.heed(looks(further)));
     }
 }

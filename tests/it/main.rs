@@ -1,10 +1,13 @@
 //! The gateway as its users meet it: the real binary, real sockets, a real `RocksDB`, a real platform.
 #![cfg(test)]
 
+mod access;
 mod cli;
+mod client;
 mod delivery;
 mod demo;
 mod device;
+mod limits;
 mod mqtt;
 mod path;
 mod platform;

@@ -23,8 +23,9 @@ use tokio::{
 use tokio_util::codec::Decoder;
 
 use super::super::{
+    access::Access,
     archive::Forgetful,
-    auth::{Authentication, token},
+    auth::token,
     connection::Connection,
     gate::Entry,
     hub::{Core, Hub},
@@ -34,7 +35,7 @@ use super::super::{
     transport::{Stream, Transport},
 };
 use crate::{
-    config::{AuthConfig, AuthMethod, MqttConfig, Secret},
+    config::{AuthConfig, MqttConfig},
     domain::{Clock, Identity, Outcome, Settle as _, UnixNanos},
 };
 
@@ -142,18 +143,13 @@ pub(super) fn password(username: &str) -> String {
 
 impl Play {
     pub(super) fn new() -> Self {
-        let auth = AuthConfig {
-            method: AuthMethod::Hmac,
-            key: Some(Secret(KEY.to_vec())),
-            key_file: None,
-        };
-        let authentication = Authentication::new(&auth).expect("a key");
+        let access = Access::load(&AuthConfig::hmac(KEY)).expect("a key");
         let clock = Arc::new(StillClock::default());
         let archive = Forgetful::new();
         let transport = Transport::load(&config(), Arc::clone(&clock) as Arc<dyn Clock>);
         let core = Core::new(
             config(),
-            authentication,
+            access,
             transport.expect("no certificates"),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(archive.clone()),

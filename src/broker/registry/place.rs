@@ -71,7 +71,7 @@ impl Left {
 
     fn with_mailbox(mut self, mailbox: Option<Arc<Mailbox>>) -> Self {
         if let Some(kept) = &mut self.ended {
-            kept.mailbox = mailbox.or(kept.mailbox.take());
+            kept.mailbox = mailbox.or_else(|| kept.mailbox.take());
         }
         self
     }
@@ -233,12 +233,12 @@ impl Client {
         let expired = absence.expires.since(now).0 == 0;
         let will_due = |at: Tick| expired || at.since(now).0 == 0;
         if absence.will.as_ref().is_some_and(|(at, _)| will_due(*at)) {
-            due.wills.extend(absence.will.take().map(|(_, will)| will));
+            due.wills.extend(absence.will.take().map(|(_, will)| *will));
         }
         if expired {
             let mut kept = std::mem::take(&mut absence.kept);
             kept.mailbox = self.mailbox.take();
-            due.ended.push(kept);
+            due.ended.push(*kept);
         }
         expired
     }

@@ -9,7 +9,8 @@ use super::{Aliases, Kept, Mail, Session, Will};
 use crate::{
     broker::{
         access::Access,
-        auth::{Authentication, Credentials, Denied},
+        auth::{Admitted, Denied},
+        limits::Allowance,
         message::Message,
         principal::Principal,
         registry::Clean,
@@ -18,6 +19,7 @@ use crate::{
         wire::{Reasons, Version, forwarded_of},
     },
     config::MqttConfig,
+    domain::UnixNanos,
 };
 
 /// Longest client identifier, bytes.
@@ -53,18 +55,18 @@ pub(crate) struct Agreement {
     pub(crate) clean: Clean,
 }
 
-/// Decides on a CONNECT; `fresh` names a client that brings no identifier.
+/// Decides on a CONNECT of a client that has proved who it is; `fresh` names one that brings no identifier.
 pub(crate) fn agree(
     version: Version,
     connect: Connect,
     config: &MqttConfig,
-    access: &Access,
+    (admitted, access): (Admitted, &Access),
     fresh: impl FnOnce() -> u128,
 ) -> Result<Agreement, ConnectAckReason> {
     if connect.auth_method.is_some() {
         return Err(ConnectAckReason::BadAuthenticationMethod);
     }
-    let principal = identify(&access.authentication, &connect)?;
+    let Admitted { principal, until } = admitted;
     let (client_id, assigned) = client_id(version, &connect, fresh)?;
     let will = will(connect.last_will, &principal, (config, &access.rights))?;
     let keep_alive_s = keep_alive(connect.keep_alive, config);
@@ -102,8 +104,9 @@ pub(crate) fn agree(
         terms,
         expiry_s,
         will,
-        until: None,
+        until,
         aliases: Vec::new(),
+        allowance: Allowance::default(),
         aliases_out: Aliases::new(connect.topic_alias_max),
         mail: Mail::None,
         kept: Kept::default(),
@@ -119,18 +122,14 @@ pub(crate) fn agree(
     })
 }
 
-fn identify(
-    authentication: &Authentication,
-    connect: &Connect,
-) -> Result<Principal, ConnectAckReason> {
-    let credentials = Credentials {
-        username: connect.username.as_deref(),
-        password: connect.password.as_deref(),
-    };
-    match authentication.ask(credentials) {
-        Ok(principal) => Ok(principal),
-        Err(Denied::BadCredentials) => Err(ConnectAckReason::BadUserNameOrPassword),
-        Err(Denied::NotAuthorised) => Err(ConnectAckReason::NotAuthorized),
+impl From<Denied> for ConnectAckReason {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::BadCredentials => Self::BadUserNameOrPassword,
+            Denied::NotAuthorised => Self::NotAuthorized,
+            Denied::Banned => Self::Banned,
+            Denied::Busy => Self::ServerBusy,
+        }
     }
 }
 
@@ -178,6 +177,7 @@ fn will(
         qos: will.qos,
         retain: will.retain,
         expires: None,
+        taken_at: UnixNanos::default(),
         body: None,
     };
     Ok(Some(Box::new(Will {

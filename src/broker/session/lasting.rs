@@ -39,14 +39,16 @@ impl Session {
         subscriptions.position(|known| &*known.filter == filter)
     }
 
-    /// The number of a session that outlives a restart; with its first one its record has to be written too.
-    pub(crate) fn numbered(&mut self, exchange: &Exchange, changes: &mut Changes) -> NonZeroU32 {
+    /// The number of a session that outlives a restart; with its first one its record is written too.
+    pub(crate) fn numbered(&mut self, exchange: &Exchange) -> NonZeroU32 {
         if let Some(number) = self.kept.number {
             return number;
         }
         let number = exchange.session_number();
         self.kept.number = Some(number);
-        self.put_record(changes);
+        let mut changes = Changes::default();
+        self.put_record(&mut changes);
+        exchange.archive.note(changes, None);
         number
     }
 
@@ -66,8 +68,8 @@ impl Session {
         id: u16,
         then: impl FnOnce() + Send + 'static,
     ) {
+        let number = self.numbered(exchange);
         let mut changes = Changes::default();
-        let number = self.numbered(exchange, &mut changes);
         changes.put(records::received_key(number.get(), id), Vec::new());
         exchange.note(changes, then);
     }

@@ -15,7 +15,7 @@ use super::{
         wire::Ack,
     },
     Session,
-    outbox::{Advance, NOT_FOUND, Sent},
+    outbox::{Advance, Moment, NOT_FOUND, Sent},
     too_large,
 };
 use crate::{broker::wire::Violation, domain::UnixNanos};
@@ -46,6 +46,12 @@ impl Session {
             self.mail = Mail::None;
             return 0;
         };
+        // Only sessions that outlive their connections have letters that waited.
+        let wait_max = mailbox.number.map_or(u64::MAX, |_| exchange.wait_max_ns);
+        let moment = Moment {
+            now,
+            stale_before: UnixNanos(now.0.saturating_sub(wait_max)),
+        };
         let mut sent = 0;
         while self.mail == Mail::Waits && out.len() < TURN_BYTES {
             let in_flight = self.kept.outbox.as_ref().map_or(0, |o| o.in_flight());
@@ -62,7 +68,7 @@ impl Session {
                 let position = letter.position;
                 let outbox = self.kept.outbox.get_or_insert_default();
                 let mut answers = super::answers(&self.terms, out);
-                match outbox.send(letter, &mut self.aliases_out, now, &mut answers) {
+                match outbox.send(letter, &mut self.aliases_out, moment, &mut answers) {
                     Sent::Yes => {
                         sent += 1;
                         continue;

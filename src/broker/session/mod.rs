@@ -31,6 +31,7 @@ use rmqtt_codec::v5::{Disconnect, DisconnectReasonCode};
 use super::{
     archive::Changes,
     exchange::Exchange,
+    limits::Allowance,
     line::Line,
     mailbox::Mailbox,
     message::Message,
@@ -127,6 +128,8 @@ pub(crate) struct Session {
     pub(crate) will: Option<Box<Will>>,
     /// Topic aliases of the client; the alias less one is the index.
     aliases: Vec<Option<Arc<str>>>,
+    /// What the client may still send.
+    pub(crate) allowance: Allowance,
     /// Topic aliases towards the client.
     aliases_out: Aliases,
     /// Whether mail waits.

@@ -56,6 +56,13 @@ pub(crate) enum Advance {
     Received(u64),
 }
 
+/// Now, and since when a message may have waited for a client that was away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: UnixNanos,
+    pub(crate) stale_before: UnixNanos,
+}
+
 /// What became of a letter that was to be sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -79,10 +86,11 @@ impl Outbox {
         &mut self,
         letter: Letter,
         aliases: &mut Aliases,
-        now: UnixNanos,
+        Moment { now, stale_before }: Moment,
         answers: &mut Answers<'_>,
     ) -> Sent {
-        if !letter.again && letter.message.is_expired(now) {
+        let message = &letter.message;
+        if !letter.again && (message.is_expired(now) || message.taken_at < stale_before) {
             return Sent::Expired;
         }
         let written = write(&letter, aliases, now, answers);

@@ -14,6 +14,15 @@ pub(crate) struct Subscription {
     pub(crate) id: u32,
 }
 
+impl Subscription {
+    /// The filter without the name of a shared subscription.
+    pub(crate) fn inner(&self) -> &str {
+        let shared = self.filter.strip_prefix("$share/");
+        let inner = shared.and_then(|named| named.split_once('/'));
+        inner.map_or(&*self.filter, |(_, inner)| inner)
+    }
+}
+
 /// The topic on which a device hears its messages.
 pub(crate) fn down_topic(identity: &Identity) -> Box<str> {
     format!("v1/{identity}/down").into_boxed_str()

@@ -166,14 +166,7 @@ async fn versions_that_do_not_exist_are_named_and_no_mqtt_is_closed() {
 
 #[tokio::test]
 async fn mqtt_3_1_is_served_like_3_1_1() {
-    let rig = Rig::with(
-        &config(),
-        &AuthConfig {
-            method: AuthMethod::Anonymous,
-            key: None,
-            key_file: None,
-        },
-    );
+    let rig = Rig::with(&config(), &AuthConfig::anonymous());
     let mut client = Client3::dial(&rig).await;
     client
         .send_bytes(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01x")

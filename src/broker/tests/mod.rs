@@ -1,11 +1,13 @@
 //! The broker as its clients meet it: real sockets on port 0, a scripted inlet, and time that the test owns.
 
+mod admission;
 mod bytes;
 #[cfg(feature = "harness")]
 mod clients;
 mod connect;
 mod limits;
 mod publish;
+mod rates;
 mod script;
 mod session;
 
@@ -30,10 +32,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use self::script::{Mode, Script, Seen};
 use super::*;
-use crate::{
-    config::{AuthMethod, Secret},
-    domain::{Identity, UnixNanos},
-};
+use crate::domain::{Identity, UnixNanos};
 
 const KEY: &[u8] = b"a key of the tests";
 const DEVICE: &str = "manhole_cover/7";
@@ -85,11 +84,7 @@ fn config() -> MqttConfig {
 }
 
 fn hmac() -> AuthConfig {
-    AuthConfig {
-        method: AuthMethod::Hmac,
-        key: Some(Secret(KEY.to_vec())),
-        key_file: None,
-    }
+    AuthConfig::hmac(KEY)
 }
 
 fn token() -> String {

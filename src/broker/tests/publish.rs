@@ -362,14 +362,7 @@ async fn a_publish_in_single_bytes_is_the_same_publish() {
 
 #[tokio::test]
 async fn an_anonymous_client_has_no_identity_and_hears_nothing() {
-    let mut rig = Rig::with(
-        &config(),
-        &AuthConfig {
-            method: AuthMethod::Anonymous,
-            key: None,
-            key_file: None,
-        },
-    );
+    let mut rig = Rig::with(&config(), &AuthConfig::anonymous());
     let mut client = Client5::open(&rig).await;
     client.publish(0, 0, b"{}").await;
     assert_eq!(rig.seen().await.topic, UP);

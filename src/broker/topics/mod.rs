@@ -19,7 +19,7 @@ mod members;
 mod shared;
 mod retained;
 
-pub(crate) use filter::{Filter, FilterFault, FilterLimits, check_name, covers, topic_matches};
+pub(crate) use filter::{Filter, FilterLimits, check_name, covers, topic_matches};
 pub(crate) use retained::Retained;
 pub(crate) use shared::Group;
 pub(crate) use tree::Tree;

@@ -3,13 +3,13 @@
 //! else, and meets the deadline of CONNECT.
 //!
 //! ```text
-//!  listener ──accept──▶ [PROXY header] ──▶ gate ──▶ Door::stream ──▶ connection
+//!  listener ──accept──▶ [PROXY header] ──▶ gate ──▶ Port::stream ──▶ connection
 //!                                                       │
 //!            Tcp ── socket        Ws  ── websocket ── socket
 //!            Tls ── tls ── socket Wss ── websocket ── tls ── socket
 //! ```
 //!
-//! Each listener is a [`Door`]. What its certificates make is replaced as a whole by [`Transport::reload`]; connections
+//! Each listener is a [`Port`]. What its certificates make is replaced as a whole by [`Transport::reload`]; connections
 //! that are open keep what they were made with.
 
 pub mod frame;
@@ -74,13 +74,13 @@ pub struct Reloaded {
 /// All listeners' transports.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    doors: Vec<Arc<Door>>,
+    ports: Vec<Arc<Port>>,
     clock: Arc<dyn Clock>,
 }
 
 /// One listener's transport.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Port {
     pub(crate) name: Box<str>,
     kind: Kind,
     proxy: ProxyConfig,
@@ -98,48 +98,41 @@ struct Secure {
 impl Transport {
     /// Reads the certificates of every listener.
     pub(crate) fn load(config: &MqttConfig, clock: Arc<dyn Clock>) -> Result<Self, TransportError> {
-        let doors = config
+        let ports = config
             .listen
             .iter()
-            .map(|listener| Door::open(listener, config.packet_bytes_max, &clock).map(Arc::new));
+            .map(|listener| Port::open(listener, config.packet_bytes_max, &clock).map(Arc::new));
         Ok(Self {
-            doors: doors.collect::<Result<_, _>>()?,
+            ports: ports.collect::<Result<_, _>>()?,
             clock,
         })
     }
 
     /// The listeners, in the order of the configuration.
-    pub(crate) fn doors(&self) -> impl Iterator<Item = &Arc<Door>> {
-        self.doors.iter()
+    pub(crate) fn ports(&self) -> impl Iterator<Item = &Arc<Port>> {
+        self.ports.iter()
     }
 
     /// Reads the certificates of every listener again; each is replaced as a whole or stays. Reads files: not for a
     /// worker of the runtime.
     pub(crate) fn reload(&self) -> Reloaded {
         let mut total = Reloaded::default();
-        for door in &self.doors {
-            door.reload(&self.clock, &mut total);
+        for port in &self.ports {
+            port.reload(&self.clock, &mut total);
         }
         total
     }
 
     /// Whether a revocation list of any listener in force now holds the certificate.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for connections that look again once lists have changed"
-        )
-    )]
     pub(crate) fn is_revoked(&self, certificate: &PeerCertificate) -> bool {
-        self.doors
+        self.ports
             .iter()
-            .filter_map(|door| door.secure.as_ref())
+            .filter_map(|port| port.secure.as_ref())
             .any(|secure| secure.material.load().is_revoked(certificate))
     }
 }
 
-impl Door {
+impl Port {
     fn open(
         listener: &ListenerConfig,
         packet_bytes_max: u32,
@@ -196,11 +189,11 @@ impl Door {
     /// # Errors
     /// TLS takes no session with its configuration, which was checked when it was made.
     pub(crate) fn stream(self: &Arc<Self>, socket: TcpStream) -> Result<Stream, rustls::Error> {
-        let door = Arc::clone(self);
+        let port = Arc::clone(self);
         let Some(secure) = &self.secure else {
             return Ok(match self.kind {
                 Kind::WebSocket | Kind::SecureWebSocket => {
-                    Stream::Ws(Box::new(WebSocket::new(socket, door)))
+                    Stream::Ws(Box::new(WebSocket::new(socket, port)))
                 }
                 Kind::Tcp | Kind::Tls => Stream::Tcp(socket),
             });
@@ -208,7 +201,7 @@ impl Door {
         let tls = TlsStream::new(socket, secure.server(), Arc::clone(self))?;
         Ok(match self.kind {
             Kind::WebSocket | Kind::SecureWebSocket => {
-                Stream::Wss(Box::new(WebSocket::new(tls, door)))
+                Stream::Wss(Box::new(WebSocket::new(tls, port)))
             }
             Kind::Tcp | Kind::Tls => Stream::Tls(Box::new(tls)),
         })

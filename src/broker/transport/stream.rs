@@ -35,13 +35,6 @@ pub(crate) enum Stream {
 impl Stream {
     /// The client's certificate, once the handshake has verified it. Read from what TLS keeps at each call, so that
     /// nothing is kept twice: to be asked at CONNECT and when revocation lists have changed.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "asked at CONNECT once authentication knows certificates"
-        )
-    )]
     pub(crate) fn certificate(&self) -> Option<Arc<PeerCertificate>> {
         let tls = match self {
             Self::Tcp(_) | Self::Ws(_) => return None,

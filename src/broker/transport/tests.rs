@@ -136,10 +136,10 @@ async fn pair(transport: &Transport) -> (TcpStream, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let door = transport.doors().next().unwrap();
+    let port = transport.ports().next().unwrap();
     let client = client.unwrap();
     client.set_nodelay(true).unwrap();
-    (client, door.stream(accepted.unwrap().0).unwrap())
+    (client, port.stream(accepted.unwrap().0).unwrap())
 }
 
 fn server_name() -> ServerName<'static> {

@@ -30,7 +30,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{super::certificate::PeerCertificate, Door, metrics::Handshake};
+use super::{super::certificate::PeerCertificate, Port, metrics::Handshake};
 use crate::config::Transport;
 
 /// What one read takes at most, what waits from before included.
@@ -64,7 +64,7 @@ pub(crate) struct TlsStream {
     /// Bytes of the caller's that are sealed in `outgoing` and not yet reported as written.
     promised: usize,
     phase: Phase,
-    door: Arc<Door>,
+    port: Arc<Port>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl TlsStream {
     pub(super) fn new(
         socket: TcpStream,
         server: Arc<ServerConfig>,
-        door: Arc<Door>,
+        port: Arc<Port>,
     ) -> Result<Self, TlsError> {
         Ok(Self {
             socket,
@@ -127,7 +127,7 @@ impl TlsStream {
             outgoing: Vec::new(),
             promised: 0,
             phase: Phase::Handshake,
-            door,
+            port,
         })
     }
 
@@ -213,9 +213,9 @@ impl TlsStream {
             self.refuse(&fault, outward);
         } else if self.phase == Phase::Handshake && !handshaking {
             self.phase = Phase::Open;
-            if self.door.kind == Transport::Tls {
+            if self.port.kind == Transport::Tls {
                 let how = self.established().unwrap_or(Handshake::Done);
-                self.door.handshakes.count(how);
+                self.port.handshakes.count(how);
             }
         }
         if step.closed {
@@ -233,9 +233,9 @@ impl TlsStream {
                 TlsError::AlertReceived(_) => Handshake::Refused,
                 _ => Handshake::Protocol,
             };
-            self.door.handshakes.count(how);
+            self.port.handshakes.count(how);
             let peer = self.socket.peer_addr().ok();
-            tracing::debug!(listener = &*self.door.name, ?peer, error = %fault, "no TLS handshake");
+            tracing::debug!(listener = &*self.port.name, ?peer, error = %fault, "no TLS handshake");
         }
         self.incoming = Vec::new();
         self.phase = Phase::Refused { discarded: 0 };
@@ -243,7 +243,7 @@ impl TlsStream {
 
     fn end(&mut self) {
         if self.phase == Phase::Handshake {
-            self.door.handshakes.count(Handshake::Unfinished);
+            self.port.handshakes.count(Handshake::Unfinished);
         }
         self.phase = Phase::Ended;
     }

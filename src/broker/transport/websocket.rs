@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Door,
+    Port,
     frame::{Decoded, Decoder, SENT_HEAD_BYTES_MAX, close, pong, sent_head},
     metrics::Handshake,
     tls::TlsStream,
@@ -75,7 +75,7 @@ pub(crate) struct WebSocket<S: Below> {
     pong: Option<Box<[u8]>>,
     /// Bytes that came right behind the request.
     early: Vec<u8>,
-    door: Arc<Door>,
+    port: Arc<Port>,
 }
 
 #[derive(Debug)]
@@ -102,11 +102,11 @@ enum Verdict {
 }
 
 impl<S: Below> WebSocket<S> {
-    pub(super) fn new(below: S, door: Arc<Door>) -> Self {
+    pub(super) fn new(below: S, port: Arc<Port>) -> Self {
         Self {
             below,
             phase: Phase::Opening(Vec::new()),
-            decoder: Decoder::new(door.message_bytes_max),
+            decoder: Decoder::new(port.message_bytes_max),
             head: [0; SENT_HEAD_BYTES_MAX],
             head_at: 0,
             head_end: 0,
@@ -114,7 +114,7 @@ impl<S: Below> WebSocket<S> {
             control: Vec::new(),
             pong: None,
             early: Vec::new(),
-            door,
+            port,
         }
     }
 
@@ -155,11 +155,11 @@ impl<S: Below> WebSocket<S> {
                 self.early = request.split_off(used.min(request.len()));
                 self.early.shrink_to_fit();
                 let below = self.below.established();
-                self.door.handshakes.count(below.unwrap_or(Handshake::Done));
+                self.port.handshakes.count(below.unwrap_or(Handshake::Done));
                 (answer, Verdict::Accepted)
             }
             Opening::Refused { answer } => {
-                self.door.handshakes.count(Handshake::Http);
+                self.port.handshakes.count(Handshake::Http);
                 (answer, Verdict::Refused)
             }
         };
@@ -199,7 +199,7 @@ impl<S: Below> WebSocket<S> {
 
     fn end(&mut self) {
         if matches!(self.phase, Phase::Opening(_)) && self.below.established().is_some() {
-            self.door.handshakes.count(Handshake::Unfinished);
+            self.port.handshakes.count(Handshake::Unfinished);
         }
         self.phase = Phase::Ended;
     }
@@ -309,7 +309,7 @@ impl<S: Below> AsyncRead for WebSocket<S> {
                     }
                 }
                 Err(fault) => {
-                    tracing::debug!(listener = &*this.door.name, %fault, "WebSocket closed");
+                    tracing::debug!(listener = &*this.port.name, %fault, "WebSocket closed");
                     this.say_close(cx, fault.code())?;
                     this.phase = Phase::Ended;
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));

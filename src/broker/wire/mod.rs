@@ -62,6 +62,3 @@ impl Violation {
 
 /// Most user properties in one packet: far beyond any use, and a bound for what one packet can make us allocate.
 pub(crate) const USER_PROPERTIES_MAX: usize = 64;
-
-/// Longest topic of a publish, bytes: a canonical topic has at most 266.
-pub(crate) const TOPIC_BYTES_MAX: usize = 1024;

@@ -8,7 +8,7 @@ use rmqtt_codec::{
     v5::{DisconnectReasonCode, LastWill},
 };
 
-use super::{Frame, Reader, TOPIC_BYTES_MAX, USER_PROPERTIES_MAX, Version, Violation};
+use super::{Frame, Reader, USER_PROPERTIES_MAX, Version, Violation};
 
 /// A publish, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,9 +237,6 @@ fn check_topic(topic: &str) -> Result<(), Violation> {
     let fault = |what| Violation::new(DisconnectReasonCode::TopicNameInvalid, what);
     if topic.bytes().any(|b| matches!(b, b'+' | b'#')) {
         return Err(fault("wildcard in a topic name"));
-    }
-    if topic.len() > TOPIC_BYTES_MAX {
-        return Err(fault("topic name is too long"));
     }
     Ok(())
 }

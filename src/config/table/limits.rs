@@ -255,11 +255,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "mqtt.user_properties_max",
         flag: "mqtt-user-properties-max",
         default: Preset::Text("64"),
-        help: "Most user properties of one packet.",
+        help: "Most user properties of one publish; no other packet may have more than 64.",
         reason: "Far beyond any use, and a bound for what one packet makes the broker allocate.",
         shape: Shape::Count {
             min: 1,
-            max: 65_536,
+            max: 64,
             set: |config, n| config.mqtt.limits.sizes.user_properties_max = narrow_usize(n),
         },
     },

@@ -1,6 +1,7 @@
 //! The settings table: every setting of the daemon, once. Flags, environment variables, TOML keys, `--print-config` and
 //! docs/configuration.md are made from it; a setting that is not here does not exist.
 
+mod access;
 mod delivery;
 mod listeners;
 mod limits;
@@ -17,6 +18,7 @@ const TABLES: [&[Setting]; 7] = [
     node::SETTINGS,
     listeners::SETTINGS,
     reception::SETTINGS,
+    access::SETTINGS,
     limits::SETTINGS,
     sessions::SETTINGS,
     queue::SETTINGS,
@@ -41,10 +43,44 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
     ORDERED.iter().copied()
 }
 
-/// The setting of a key.
+/// A setting's former name: still taken, from a file, a variable or a flag.
+#[derive(Debug, Clone, Copy)]
+pub struct Former {
+    /// The key that it had.
+    pub key: &'static str,
+    /// The flag that it had.
+    pub flag: &'static str,
+    /// The key that it has.
+    pub now: &'static str,
+}
+
+impl Former {
+    /// The environment variable that it had.
+    #[must_use]
+    pub fn env(&self) -> String {
+        format!("SENSEGATE_{}", self.flag.replace('-', "_").to_uppercase())
+    }
+}
+
+/// Former names that are still taken.
+pub(super) const FORMER: &[Former] = &[Former {
+    key: "auth.method",
+    flag: "auth",
+    now: "auth.methods",
+}];
+
+/// The setting of a key, or of the key that it had.
 #[must_use]
 pub fn setting(key: &str) -> Option<&'static Setting> {
+    let former = FORMER.iter().find(|former| former.key == key);
+    let key = former.map_or(key, |former| former.now);
     settings().find(|setting| setting.key == key)
+}
+
+/// The former name of a setting.
+#[must_use]
+pub fn former(setting: &Setting) -> Option<&'static Former> {
+    FORMER.iter().find(|former| former.now == setting.key)
 }
 
 const KIB: u64 = 1 << 10;
@@ -77,6 +113,13 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 /// Whether an address is taken already; port 0 is a new one each time.
 fn address_clash(taken: impl IntoIterator<Item = SocketAddr>, one: SocketAddr) -> bool {
     one.port() != 0 && taken.into_iter().any(|other| other == one)
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("is no path".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

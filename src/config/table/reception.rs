@@ -1,14 +1,9 @@
-//! Settings of reception: what MQTT clients may do, who may connect, and what a payload may be.
+//! Settings of reception: what MQTT clients may do, and what a payload may be.
 
 use super::{
     DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, narrow_u16, narrow_u32,
     narrow_usize, path,
 };
-use crate::config::{
-    key::check_key,
-    stages::{AuthMethod, Secret},
-};
-
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "mqtt.connections_max",
@@ -140,53 +135,6 @@ pub(super) const SETTINGS: &[Setting] = &[
             min: 0,
             max: 10_000_000,
             set: |config, n| config.mqtt.sessions_away_max = narrow_usize(n),
-        },
-    },
-    Setting {
-        key: "auth.method",
-        flag: "auth",
-        default: Preset::Text("hmac"),
-        help: "How devices prove who they are: `hmac` (username `class/device`, password = hex HMAC-SHA256 of the username under \
-               the gateway's key), or `anonymous` (no proof: the identity is what the topic says; for laboratories).",
-        reason: "Needs no database for 22 million devices; anonymous must be asked for.",
-        shape: Shape::Choice {
-            of: &["hmac", "anonymous"],
-            set: |config, word| {
-                config.auth.method = if word == "anonymous" {
-                    AuthMethod::Anonymous
-                } else {
-                    AuthMethod::Hmac
-                };
-            },
-        },
-    },
-    Setting {
-        key: "auth.key_file",
-        flag: "auth-key-file",
-        default: Preset::Unset,
-        help: "File that holds the gateway's key for `hmac`, at least 16 bytes; a trailing line break does not count. Without it: \
-               systemd's credential `auth.key`, then `auth.key` in the data directory, which the first start makes at random (mode 0600).",
-        reason: "No key can be guessed; a first start must work all the same.",
-        shape: Shape::Text {
-            named: "FILE",
-            set: |config, text| {
-                config.auth.key_file = Some(path(text)?);
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        key: "auth.key",
-        flag: "",
-        default: Preset::Unset,
-        help: "The gateway's key itself, at least 16 bytes; not both this and `auth.key_file` from the same source.",
-        reason: "Never a flag: anyone on the node could read it in the process list.",
-        shape: Shape::Secret {
-            set: |config, text| {
-                check_key(text.as_bytes())?;
-                config.auth.key = Some(Secret(text.as_bytes().to_vec()));
-                Ok(())
-            },
         },
     },
     Setting {

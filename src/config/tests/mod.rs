@@ -131,6 +131,14 @@ fn every_field_is_reachable_by_a_setting() {
             | "node.district"
             | "node.bound_file"
             | "auth.key_file"
+            | "auth.class_keys_dir"
+            | "auth.jwks_file"
+            | "auth.jwt_secret_file"
+            | "auth.jwt_issuer"
+            | "auth.jwt_audience"
+            | "auth.password_file"
+            | "auth.revocation_file"
+            | "auth.rights"
             | "normalise.class_dir"
             | "mqtt.tls_cert_file"
             | "mqtt.tls_key_file"
@@ -142,10 +150,16 @@ fn every_field_is_reachable_by_a_setting() {
             "auth.key" => "0123456789abcdef",
             "log.format" => "json",
             "log.level" => "debug",
-            "auth.method" => "anonymous",
+            "auth.methods" => "anonymous",
+            "auth.certificate_identity" => "cn:{application}",
+            "auth.jwt_identity" => "app:{sub}",
+            "auth.jwt_expiry" => "optional",
+            "auth.jwt_bytes_max" => "1KiB",
+            "auth.password_checks_max" => "7",
             "mqtt.rate_policy" => "disconnect",
             "mqtt.class_rates" => "manhole_cover=7",
             "mqtt.topic_bytes_max" => "2KiB",
+            "mqtt.user_properties_max" => "7",
             "uplink.compression" => "off",
             "mqtt.listen" | "admin.listen" => "127.0.0.1:9",
             "uplink.platforms" => "http://other:9",

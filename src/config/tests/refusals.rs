@@ -77,7 +77,7 @@ fn what_is_wrong_in_a_file_is_said_with_file_line_key_and_value() {
         ),
         (
             "auth.method = \"none\"",
-            "1: auth.method: \"none\" is not one of: hmac, anonymous",
+            "1: auth.methods: \"none\" is not one of: hmac, certificate, jwt, password, anonymous",
         ),
         (
             "auth.key = \"short\"",
@@ -165,6 +165,22 @@ fn settings_that_contradict_each_other_are_told_with_both_keys() {
         (
             "admin.listen = \"0.0.0.0:1883\"",
             "admin.listen: \"0.0.0.0:1883\" is an address of mqtt.listen too",
+        ),
+        (
+            "auth.methods = [\"jwt\"]",
+            "auth.methods: \"jwt\" needs auth.jwks_file or auth.jwt_secret_file",
+        ),
+        (
+            "auth.methods = [\"password\"]",
+            "auth.methods: \"password\" needs auth.password_file",
+        ),
+        (
+            "auth.methods = [\"anonymous\", \"hmac\"]",
+            "auth.methods: \"anonymous\" takes everyone, so it has to be the last",
+        ),
+        (
+            "auth.method = \"hmac\"\nauth.methods = [\"hmac\"]",
+            "auth.methods: is given twice, in line 1 too, by its former name",
         ),
         (
             "auth.key = \"0123456789abcdef\"\nauth.key_file = \"/k\"",

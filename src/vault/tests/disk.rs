@@ -20,7 +20,7 @@ fn on_a_full_disk_nobody_is_told_anything_until_it_takes_writes_again() {
     bench.archive.note(delete(1), bench.then(3));
     assert!(bench.told.try_recv().is_err());
     assert!(!bench.has(1));
-    bench.pretend_full(false);
+    bench.pretend(Disk::Fine);
     for number in 1..4 {
         assert_eq!(bench.next(), (number, Written::Durable));
     }
@@ -74,7 +74,7 @@ fn a_record_set_and_removed_in_one_group_is_never_written_and_an_older_one_is_re
     bench.archive.note(delete(1), None);
     bench.append(put_sized(2, 500), 2);
     bench.archive.note(delete(2), None);
-    bench.pretend_full(false);
+    bench.pretend(Disk::Fine);
     (0..3).for_each(|number| assert_eq!(bench.next(), (number, Written::Durable)));
     assert!(bench.has(0) && !bench.has(1) && !bench.has(2));
     let copy = crashed(dir.path());

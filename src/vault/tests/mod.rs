@@ -27,6 +27,13 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What writes meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Fine,
+    Full,
+}
+
 /// An open vault with its writer running.
 struct Bench {
     store: Arc<Store>,
@@ -83,13 +90,14 @@ impl Bench {
         self.store.get(&key(number)).unwrap().is_some()
     }
 
-    fn pretend_full(&self, full: bool) {
+    fn pretend(&self, disk: Disk) {
+        let full = disk == Disk::Full;
         self.store.pretended_full().store(full, Ordering::Relaxed);
     }
 
     /// The disk is full, and the writer has met it: it holds the group of this call, and later ones wait behind it.
     fn stuck(&self, changes: Changes, number: u64) {
-        self.pretend_full(true);
+        self.pretend(Disk::Full);
         self.append(changes, number);
         until("the writer fails", || self.ailment().is_some());
     }
@@ -255,7 +263,7 @@ async fn beyond_the_bound_changes_come_back_until_there_is_room() {
     let pending =
         std::future::poll_fn(|cx| std::task::Poll::Ready(room.as_mut().poll(cx).is_pending()));
     assert!(pending.await);
-    bench.pretend_full(false);
+    bench.pretend(Disk::Fine);
     tokio::time::timeout(PATIENCE, room).await.unwrap();
     until("there is room", || {
         bench.told.try_recv().is_ok_and(|(number, _)| number == 3)

@@ -57,16 +57,16 @@ proptest! {
                 Call::Append(of) => bench.archive.append(changes(&of, &mut model), None).unwrap(),
                 Call::Note(of) => bench.archive.note(changes(&of, &mut model), None),
                 Call::Wait => {
-                    bench.pretend_full(false);
+                    bench.pretend(Disk::Fine);
                     bench.keep(Changes::default());
                     let copy = crashed(dir.path());
                     prop_assert_eq!(&Bench::open(copy.path()).found, &model);
                 }
-                Call::Gather => bench.pretend_full(true),
+                Call::Gather => bench.pretend(Disk::Full),
                 Call::Flush => bench.store.flush().unwrap(),
             }
         }
-        bench.pretend_full(false);
+        bench.pretend(Disk::Fine);
         let Bench { writer, store, archive, .. } = bench;
         writer.close().unwrap();
         drop((store, archive));
