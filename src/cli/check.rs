@@ -34,9 +34,6 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
             0
         }
     };
-    for failure in access_faults(merged.config()) {
-        add(failure);
-    }
     let certificates = transport::examine(
         merged.listeners(),
         &(Arc::new(SystemClock) as Arc<dyn Clock>),
@@ -46,6 +43,9 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     }
     if !certificates.faults.is_empty() {
         add(Failure::lines(Exit::Config.code(), certificates.faults));
+    }
+    for failure in access_faults(merged.config()) {
+        add(failure);
     }
     match exit {
         Some(exit) => Err(Failure::lines(exit.code(), faults)),

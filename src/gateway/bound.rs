@@ -15,19 +15,23 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// Says in the log where the gateway listens.
-    pub(super) fn tell(&self) {
+    /// Says where the gateway listens, in the file if there is to be one, and in the log.
+    pub(super) fn tell(&self, file: Option<&Path>) -> Result<(), GatewayError> {
+        if let Some(path) = file {
+            self.write(path)?;
+        }
         for listener in &self.mqtt {
             tracing::info!(%listener, "listening for MQTT");
         }
         if let Some(address) = self.admin {
             tracing::info!(%address, "serving /metrics, /healthz, /readyz");
         }
+        Ok(())
     }
 
     /// Writes them as one JSON object: all of MQTT's as URLs in the order of the configuration, and those of plain TCP
     /// as bare addresses. The file appears whole or not at all.
-    pub(super) fn write(&self, path: &Path) -> Result<(), GatewayError> {
+    fn write(&self, path: &Path) -> Result<(), GatewayError> {
         let plain = self
             .mqtt
             .iter()

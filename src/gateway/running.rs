@@ -117,10 +117,7 @@ impl Running {
         let notifier = Arc::new(Notifier::from_env());
         let outlook = look_out(ports.admin, status, exporter, &notifier);
 
-        if let Some(path) = &config.node.bound_file {
-            ports.addresses.write(path)?;
-        }
-        ports.addresses.tell();
+        ports.addresses.tell(config.node.bound_file.as_deref())?;
         notifier.ready();
         Ok(Self {
             stop_deadline: config.node.stop_deadline,

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 7] = [
+const TABLES: [&[Setting]; 8] = [
     node::SETTINGS,
     listeners::SETTINGS,
     reception::SETTINGS,
@@ -113,13 +113,6 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 /// Whether an address is taken already; port 0 is a new one each time.
 fn address_clash(taken: impl IntoIterator<Item = SocketAddr>, one: SocketAddr) -> bool {
     one.port() != 0 && taken.into_iter().any(|other| other == one)
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("is no path".to_owned());
-    }
-    Ok(PathBuf::from(text))
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
