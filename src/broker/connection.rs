@@ -22,13 +22,11 @@ use std::{
 };
 
 use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    certificate::PeerCertificate,
     gate::Entry,
     hub::{Core, Hub},
     inlet::Inlet,
@@ -39,6 +37,7 @@ use super::{
     scratch::{Scratch, with_scratch},
     session::{Mail, Session, Subscription},
     stage::{Hold, Stage},
+    transport::Stream,
 };
 
 /// Bytes that may wait for a slow reader before its own packets are left unread.
@@ -60,7 +59,7 @@ pub(crate) struct Connection<I: Inlet> {
     pub(crate) intake: Option<TaskTrackerToken>,
     partial: Vec<u8>,
     unsent: Vec<u8>,
-    stream: TcpStream,
+    stream: Stream,
     slot: Slot,
     pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
@@ -70,7 +69,7 @@ pub(crate) struct Connection<I: Inlet> {
 impl<I: Inlet> Connection<I> {
     pub(crate) fn new(
         hub: Arc<Hub<I>>,
-        stream: TcpStream,
+        stream: Stream,
         peer: IpAddr,
         entry: Entry,
         intake: TaskTrackerToken,
@@ -202,6 +201,17 @@ impl<I: Inlet> Connection<I> {
         }
     }
 
+    /// The client's certificate, if it has shown one.
+    pub(crate) fn certificate(&self) -> Option<Arc<PeerCertificate>> {
+        self.stream.certificate()
+    }
+
+    /// Whether a revocation list in force now holds the client's certificate.
+    pub(crate) fn is_listed(&self) -> bool {
+        let shown = self.certificate();
+        shown.is_some_and(|shown| self.core().transport.is_revoked(&shown))
+    }
+
     fn may_stay(&self) -> bool {
         self.session.as_ref().is_none_or(|session| {
             let access = self.core().access.load();
@@ -211,8 +221,9 @@ impl<I: Inlet> Connection<I> {
                 let filter = subscription.inner();
                 access.rights.may_subscribe(principal, filter)
             };
-            access.recheck(principal, None, session.until, now).is_ok()
-                && session.kept.subscriptions.iter().all(may_hear)
+            let shown = self.certificate();
+            let checked = access.recheck(principal, shown.as_deref(), session.until, now);
+            checked.is_ok() && !self.is_listed() && session.kept.subscriptions.iter().all(may_hear)
         })
     }
 

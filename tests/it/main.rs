@@ -13,5 +13,6 @@ mod path;
 mod platform;
 mod stop;
 mod support;
+mod transport;
 mod vault;
 mod worst;
