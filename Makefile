@@ -14,7 +14,7 @@ RUN_TESTS = $(if $(shell command -v cargo-nextest),cargo nextest run --cargo-pro
 DEMO_FLAGS ?= --duration 60s
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint bench docs build install deps deps-test
+.PHONY: help demo test lint bench docs build install deps deps-test clients
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile | sed 's/:/\t/2' | expand -t 24
@@ -29,7 +29,11 @@ demo: deps  ## build, run platform, gateway and devices of all 226 classes, show
 	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
 	@$(FILES); target/release/sensegate-lab demo $(DEMO_FLAGS)
 
-test: deps-test  ## install what is missing and run all tests
+clients: deps-test
+# What cannot be installed fails again in the tests that need it, and says so there: the others run all the same.
+	-@scripts/install-clients >/dev/null
+
+test: deps-test clients  ## install what is missing and run all tests
 	@$(ROCKSDB); $(FILES); $(RUN_TESTS)
 
 lint: deps-test  ## formatting, clippy, licences and bans, the unit's hardening, the metrics' names

@@ -310,7 +310,10 @@ impl<I: Inlet> Connection<I> {
     }
 
     fn take_in(&mut self, bytes: &[u8], scratch: &mut Scratch) {
-        self.line.hear(self.core().pulse.now());
+        // CONNECT has its deadline, however it drips in.
+        if self.stage != Stage::Greeting {
+            self.line.hear(self.core().pulse.now());
+        }
         scratch.tally.received_bytes += u64::try_from(bytes.len()).unwrap_or_default();
         if self.partial.is_empty() {
             let used = self.handle_packets(bytes, scratch);

@@ -24,6 +24,7 @@ mod listener;
 mod gate;
 mod limits;
 mod connection;
+mod arrival;
 mod conduct;
 mod paying;
 mod farewell;

@@ -36,7 +36,7 @@ async fn dial(gateway: &Gateway, source: Ipv4Addr) -> TcpStream {
 /// CONNECT of a device, clean start, by hand: the answers of interest come before a library would speak.
 fn connect(version: u8, username: &str, password: &str) -> Vec<u8> {
     let mut body = Vec::new();
-    let mut text = |body: &mut Vec<u8>, text: &str| {
+    let text = |body: &mut Vec<u8>, text: &str| {
         body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
         body.extend(text.as_bytes());
     };

@@ -4,14 +4,17 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::unreachable,
     reason = "a panic is what a fuzz target reports with"
 )]
 
+mod jwt;
 mod packet;
 mod play;
 mod session;
 mod topics;
 
+pub use jwt::jwt;
 pub use packet::packet;
 pub use session::session;
 pub use topics::topics;

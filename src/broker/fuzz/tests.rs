@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{packet, session, topics};
+use super::{jwt, packet, session, topics};
 
 /// xorshift64: the same bytes on every machine.
 struct Chance(u64);
@@ -66,6 +66,16 @@ fn smoke(name: &str, mutations: usize, target: impl Fn(&[u8])) {
 #[test]
 fn the_packet_path_keeps_its_invariants_on_the_corpus_and_its_mutations() {
     smoke("packet", 50_000, packet);
+}
+
+#[test]
+fn tokens_let_nobody_in_who_is_nobody_on_the_corpus_and_its_mutations() {
+    smoke("jwt", 20_000, jwt);
+}
+
+#[test]
+fn tokens_keep_their_invariants_on_the_corpus_and_its_mutations() {
+    smoke("jwt", 20_000, jwt);
 }
 
 #[test]

@@ -95,7 +95,11 @@ fn tell(
     (name, (connections, window)): (&str, (usize, usize)),
     load: &closed::Outcome,
 ) -> io::Result<()> {
-    writeln!(progress, "{name:<5} {connections} × {window}: {:.0}/s", load.rate())?;
+    writeln!(
+        progress,
+        "{name:<5} {connections} × {window}: {:.0}/s",
+        load.rate()
+    )?;
     progress.flush()
 }
 
@@ -108,7 +112,11 @@ fn report(
     let machine = Machine::describe(&this.dir)?;
     let versions = [
         format!("this: {}", this.binaries.gateway_version()?),
-        format!("other: {} ({})", other.binaries.gateway_version()?, plan.other.display()),
+        format!(
+            "other: {} ({})",
+            other.binaries.gateway_version()?,
+            plan.other.display()
+        ),
     ];
     let mut report = Report::on(&machine, &versions);
     report.notes.push(format!(

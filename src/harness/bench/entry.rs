@@ -15,9 +15,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
-use rustls::{
-    crypto::ring::sign::any_supported_type, pki_types::PrivateKeyDer, sign::SigningKey,
-};
+use rustls::{crypto::ring::sign::any_supported_type, pki_types::PrivateKeyDer, sign::SigningKey};
 use thiserror::Error;
 
 use crate::harness::{
@@ -128,7 +126,9 @@ pub struct Office {
 
 impl std::fmt::Debug for Office {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Office").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Office")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
     }
 }
 

@@ -66,13 +66,7 @@ impl Readings {
     }
 
     /// Appends the next publish of a device.
-    pub(super) fn append(
-        &mut self,
-        link: usize,
-        packet_id: u16,
-        out: &mut Vec<u8>,
-        now: Instant,
-    ) {
+    pub(super) fn append(&mut self, link: usize, packet_id: u16, out: &mut Vec<u8>, now: Instant) {
         self.renew_time(now);
         let Some((packet, spots)) = self.templates.get_mut(link) else {
             return;

@@ -103,11 +103,7 @@ pub(super) struct Rig {
 
 impl Rig {
     /// Starts both on fresh data below a folder.
-    pub(super) fn start(
-        binaries: &Binaries,
-        dir: &Path,
-        setup: Setup<'_>,
-    ) -> Result<Self, Broken> {
+    pub(super) fn start(binaries: &Binaries, dir: &Path, setup: Setup<'_>) -> Result<Self, Broken> {
         let key = device_key();
         let platform = Platform::start(
             binaries,

@@ -100,7 +100,10 @@ impl Gateway {
         let text = written(&mut process, &bound_file)?;
         let bound: Option<GatewayBound> = serde_json::from_str(&text).ok();
         let addresses = bound.and_then(|b| {
-            let sealed = b.listeners.iter().find_map(|url| url.strip_prefix("mqtts://"));
+            let sealed = b
+                .listeners
+                .iter()
+                .find_map(|url| url.strip_prefix("mqtts://"));
             let sealed = sealed.and_then(|address| address.parse().ok());
             Some((*b.mqtt.first()?, sealed, b.admin?))
         });

@@ -39,7 +39,9 @@ impl Binaries {
     /// # Errors
     /// It cannot be asked.
     pub fn gateway_knows(&self, flag: &str) -> io::Result<bool> {
-        let help = Command::new(&self.gateway).args(["run", "--help"]).output()?;
+        let help = Command::new(&self.gateway)
+            .args(["run", "--help"])
+            .output()?;
         let text = String::from_utf8_lossy(&help.stdout);
         Ok(text.split_whitespace().any(|word| word == flag))
     }

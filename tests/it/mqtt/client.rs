@@ -22,7 +22,7 @@ use super::{
 use crate::support::{DEADLINE, Gateway, Node};
 
 /// No proof of who one is, and every right.
-const OPEN: [&str; 4] = ["--auth", "anonymous", "--rights", "open"];
+const OPEN: [&str; 4] = ["--auth-method", "anonymous", "--rights", "open"];
 
 /// A running broker and the data that outlives its process.
 pub(crate) struct Broker {

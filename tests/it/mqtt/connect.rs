@@ -71,7 +71,7 @@ async fn client_ids_of_1_to_23_letters_and_digits_are_taken_and_longer_ones_too(
 async fn a_client_identifier_that_is_too_long_is_refused_by_its_code() {
     let broker = Broker::start();
     for (version, code) in [(Version::V3, 2), (Version::V5, 0x85)] {
-        let connect = Connect::new(version, &"x".repeat(60_000));
+        let connect = Connect::new(version, &"x".repeat(1000));
         let (mut client, connack) = broker.connect(&connect).await;
         assert_eq!((connack.code, connack.present), (code, false));
         assert_eq!(client.end().await, None);

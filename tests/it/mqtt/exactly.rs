@@ -167,6 +167,22 @@ async fn a_pubrec_that_comes_twice_is_answered_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pubrec_that_comes_twice_in_one_breath_is_answered_as_known() {
+    let broker = Broker::start();
+    let mut client = broker.open(&Connect::lasting(Version::V5, "c")).await;
+    client.subscribe("once", 2).await;
+    client.say("once", "m", 2).await;
+    let heard = client.arriving().await;
+    let twice = ack(PUBREC, heard.id, 0).repeat(2);
+    client.send(&twice).await;
+    let release = client.acknowledgement().await;
+    assert_eq!(
+        (release.first, release.id, release.code),
+        (PUBREL, heard.id, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publish_received_before_a_kill_is_delivered_once_after_it() {
     for version in BOTH {
         let mut broker = Broker::start();

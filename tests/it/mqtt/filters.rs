@@ -269,7 +269,7 @@ async fn no_local_keeps_a_clients_own_messages_from_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_without_the_right_is_refused_by_its_code() {
     // Anyone may come in here, but rights are the default ones.
-    let broker = Broker::bare(&["--auth", "anonymous"]);
+    let broker = Broker::bare(&["--auth-method", "anonymous"]);
     for version in BOTH {
         let mut client = broker.client(version, "c").await;
         let refused = match version {
@@ -284,7 +284,7 @@ async fn a_subscription_without_the_right_is_refused_by_its_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publish_without_the_right_is_refused_by_its_code_and_changes_nothing() {
-    let broker = Broker::bare(&["--auth", "anonymous"]);
+    let broker = Broker::bare(&["--auth-method", "anonymous"]);
     let mut new = broker.client(Version::V5, "new").await;
     for qos in [1, 2] {
         assert_eq!(new.publish(Message::new("a", "m").qos(qos)).await, 0x87);

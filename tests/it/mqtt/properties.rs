@@ -159,6 +159,22 @@ async fn a_message_expires_for_a_client_that_is_away_and_another_says_what_is_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_expiry_waits_as_long_as_the_broker_keeps_it_and_says_nothing_of_it() {
+    let broker = Broker::with(&["--mqtt-message-expiry-max", "2s"]);
+    for version in BOTH {
+        broker.absent(version, "away", "a").await;
+        let mut publisher = broker.client(version, "publisher").await;
+        publisher.say("a", "too late", 1).await;
+        pass(Duration::from_millis(3100)).await;
+        publisher.say("a", "in time", 1).await;
+        let mut client = broker.open(&Connect::lasting(version, "away")).await;
+        let heard = client.all_until(&mut publisher).await;
+        assert_eq!(texts(&heard), ["in time"]);
+        assert!(heard[0].props.is_empty(), "{heard:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_delivered_at_once_says_its_whole_expiry() {
     let broker = Broker::start();
     let mut client = broker.client(Version::V5, "c").await;

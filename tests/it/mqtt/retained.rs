@@ -216,6 +216,22 @@ async fn a_retained_message_expires_and_says_before_how_long_it_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retained_message_without_an_expiry_stays_however_long_others_may_wait() {
+    let broker = Broker::with(&["--mqtt-message-expiry-max", "1s"]);
+    for version in BOTH {
+        let mut client = broker.client(version, "c").await;
+        retain(&mut client, "stays", "m", 1).await;
+        client.leave().await;
+    }
+    pass(Duration::from_millis(2100)).await;
+    for version in BOTH {
+        let found = found(&broker, version, "stays").await;
+        assert_eq!(texts(&found), ["m"]);
+        assert!(found[0].props.is_empty(), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retained_messages_wait_for_a_client_that_is_away_only_if_it_had_subscribed_in_time() {
     let broker = Broker::start();
     let mut client = broker.client(Version::V5, "c").await;

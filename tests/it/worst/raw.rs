@@ -51,6 +51,29 @@ impl Raw {
         })
     }
 
+    /// Goes on with a connection that spoke something else before.
+    pub(super) fn over(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Reads on, whatever it is, until the broker hangs up.
+    pub(super) fn drain(&mut self) {
+        let mut bytes = [0; 4096];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    panic!("the broker does not hang up")
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
     /// A second hand on the same connection, to send while the first one reads.
     pub(super) fn other_hand(&self) -> Self {
         Self {
@@ -269,7 +292,12 @@ pub(super) const V3: u8 = 4;
 impl Connect {
     /// As a manhole cover with the right password would.
     pub(super) fn of(level: u8, device: &str) -> Self {
-        let username = format!("manhole_cover/{device}");
+        Self::of_class(level, "manhole_cover", device)
+    }
+
+    /// The same for a device of another class.
+    pub(super) fn of_class(level: u8, class: &str, device: &str) -> Self {
+        let username = format!("{class}/{device}");
         let identity = Identity::parse(&username).unwrap();
         Self {
             level,

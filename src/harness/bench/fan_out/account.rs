@@ -165,9 +165,8 @@ impl Account {
     /// A delivery came.
     pub(super) fn delivered(&mut self, stamp: Stamp) {
         self.sums.delivered += 1;
-        let place = usize::try_from(stamp.publisher).and_then(|publisher| {
-            usize::try_from(stamp.slot).map(|slot| (publisher, slot))
-        });
+        let place = usize::try_from(stamp.publisher)
+            .and_then(|publisher| usize::try_from(stamp.slot).map(|slot| (publisher, slot)));
         if let Ok(place) = place {
             self.settle(place, Some(stamp.generation));
         }

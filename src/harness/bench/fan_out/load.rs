@@ -10,18 +10,15 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Pace, Scenario, idle_filter,
+    Pace, Scenario,
     account::{Account, PAYLOAD_BYTES, Stamp, Sums},
+    idle_filter,
 };
 use crate::harness::{
-    bench::{
-        Cpu,
-        process::resident_bytes,
-        readings::put,
-    },
+    bench::{Cpu, process::resident_bytes, readings::put},
     client::{
-        AckKind, Driver, Engine, Inbound, Links, Lost, Message, Opening, Qos, Spots, Turn,
-        Version, WireError, puback, publish, subscribe_to,
+        AckKind, Driver, Engine, Inbound, Links, Lost, Message, Opening, Qos, Spots, Turn, Version,
+        WireError, puback, publish, subscribe_to,
     },
     devices::{Latency, Unacknowledged, login},
 };
@@ -105,9 +102,15 @@ struct Greeting {
 enum Phase {
     Connecting,
     Subscribing,
-    WarmingUp { until: Instant },
+    WarmingUp {
+        until: Instant,
+    },
     Measuring(Box<Measuring>),
-    Draining { until: Instant, seen: u64, quiet_since: Instant },
+    Draining {
+        until: Instant,
+        seen: u64,
+        quiet_since: Instant,
+    },
 }
 
 struct Measuring {
@@ -136,7 +139,9 @@ struct Load<'a> {
 
 impl<'a> Load<'a> {
     fn new(plan: &'a FanOut) -> io::Result<Self> {
-        let Scenario { pattern, qos, pace, .. } = plan.scenario;
+        let Scenario {
+            pattern, qos, pace, ..
+        } = plan.scenario;
         let greetings = greetings(&plan.scenario).map_err(io::Error::other)?;
         let payload = [b'.'; PAYLOAD_BYTES];
         let templates = (0..pattern.publishers()).map(|publisher| {
@@ -151,7 +156,9 @@ impl<'a> Load<'a> {
         let now = Instant::now();
         let acknowledgements = usize::from(qos != Qos::AtMostOnce);
         Ok(Self {
-            templates: templates.collect::<Result<_, WireError>>().map_err(io::Error::other)?,
+            templates: templates
+                .collect::<Result<_, WireError>>()
+                .map_err(io::Error::other)?,
             account: Account::new(
                 (pattern.publishers(), window),
                 pattern.fan(),
@@ -162,7 +169,10 @@ impl<'a> Load<'a> {
             opened: 0,
             up: 0,
             subscribed: 0,
-            subscribes: greetings.iter().map(|greeting| greeting.subscribes.len()).sum(),
+            subscribes: greetings
+                .iter()
+                .map(|greeting| greeting.subscribes.len())
+                .sum(),
             greetings,
             phase: Phase::Connecting,
             overdue_at: now,
@@ -301,7 +311,12 @@ impl<'a> Load<'a> {
 
     /// Whether all deliveries have come, or no more will.
     fn is_drained(&mut self, now: Instant) -> bool {
-        let Phase::Draining { until, seen, quiet_since } = &mut self.phase else {
+        let Phase::Draining {
+            until,
+            seen,
+            quiet_since,
+        } = &mut self.phase
+        else {
             return false;
         };
         let sums = self.account.sums;
@@ -318,7 +333,12 @@ impl<'a> Load<'a> {
 }
 
 fn greetings(scenario: &Scenario) -> Result<Vec<Greeting>, WireError> {
-    let Scenario { pattern, qos, filters, .. } = *scenario;
+    let Scenario {
+        pattern,
+        qos,
+        filters,
+        ..
+    } = *scenario;
     let mut greetings = Vec::new();
     let mut greet = |filters: Vec<String>| {
         let connect = login(Version::V5, None, Unacknowledged::LetGo, greetings.len())?;

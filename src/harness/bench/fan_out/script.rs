@@ -71,17 +71,31 @@ impl FanOutScript {
         ];
         for (pattern, pace, filters) in patterns {
             for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
-                all.push(Scenario { pattern, qos, pace, filters });
+                all.push(Scenario {
+                    pattern,
+                    qos,
+                    pace,
+                    filters,
+                });
             }
         }
         for (pattern, _, filters) in patterns {
             let (qos, pace) = (Qos::AtMostOnce, Pace::Flood);
-            all.push(Scenario { pattern, qos, pace, filters });
+            all.push(Scenario {
+                pattern,
+                qos,
+                pace,
+                filters,
+            });
         }
         all
     }
 
-    fn load(&self, (server, process_id): (std::net::SocketAddr, u32), scenario: Scenario) -> FanOut {
+    fn load(
+        &self,
+        (server, process_id): (std::net::SocketAddr, u32),
+        scenario: Scenario,
+    ) -> FanOut {
         FanOut {
             server,
             process_id,
@@ -109,14 +123,18 @@ impl FanOutScript {
                 further,
             },
         )?;
-        let outcome = self.load((gateway.mqtt, gateway.process.id()), scenario).run()?;
+        let outcome = self
+            .load((gateway.mqtt, gateway.process.id()), scenario)
+            .run()?;
         gateway.process.stop()?;
         Ok(outcome)
     }
 
     fn against_mosquitto(&self, dir: &Path, scenario: Scenario) -> Result<Outcome, Broken> {
         let mut server = Mosquitto::start(dir, (QUEUE_MAX, INFLIGHT_MAX), None)?;
-        let outcome = self.load((server.mqtt, server.process.id()), scenario).run()?;
+        let outcome = self
+            .load((server.mqtt, server.process.id()), scenario)
+            .run()?;
         server.process.kill()?;
         Ok(outcome)
     }
@@ -196,7 +214,9 @@ fn report(script: &FanOutScript, measured: &[(Scenario, Runs)]) -> Result<Report
             if scenario.pace == Pace::Flood {
                 flood.rows.push([head, flood_row(outcomes, other)].concat());
             } else {
-                windowed.rows.push([head, windowed_row(outcomes, other)].concat());
+                windowed
+                    .rows
+                    .push([head, windowed_row(outcomes, other)].concat());
             }
         }
     }
@@ -297,11 +317,16 @@ fn lost(runs: &[Outcome]) -> String {
 }
 
 fn server_cpu(runs: &[Outcome]) -> String {
-    Figures::of(runs, |run: &Outcome| us_each(run.server_cpu, run.sums.delivered)).middle(2)
+    Figures::of(runs, |run: &Outcome| {
+        us_each(run.server_cpu, run.sums.delivered)
+    })
+    .middle(2)
 }
 
 fn load_cpu(runs: &[Outcome]) -> String {
-    let used = Figures::of(runs, |run: &Outcome| core_percent(run.load_cpu, run.elapsed));
+    let used = Figures::of(runs, |run: &Outcome| {
+        core_percent(run.load_cpu, run.elapsed)
+    });
     let mark = if used.median() > LOAD_BUSY_PERCENT {
         " †"
     } else {

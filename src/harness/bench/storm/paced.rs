@@ -226,7 +226,9 @@ impl<'a> Load<'a> {
     fn settled(&mut self, link: usize, (packet_id, code): (u16, u8), now: Instant) {
         let desk = self.desks.get_mut(link);
         let Some((due_at, moment)) = desk.and_then(|desk| desk.acknowledged(packet_id)) else {
-            self.fault = Some(format!("an acknowledgement of nothing on connection {link}"));
+            self.fault = Some(format!(
+                "an acknowledgement of nothing on connection {link}"
+            ));
             return;
         };
         let refused = u64::from(code >= 0x80);

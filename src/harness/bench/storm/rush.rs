@@ -24,10 +24,7 @@ use crate::harness::{
         entry::{Entry, Pass, Unissued},
         readings::device_name,
     },
-    client::{
-        AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Turn, Version,
-        subscribe,
-    },
+    client::{AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Turn, Version, subscribe},
     devices::Latency,
 };
 
@@ -197,7 +194,9 @@ impl<'a> Load<'a> {
         let Some(attempts) = self.attempts.get_mut(link) else {
             return;
         };
-        let pause = PAUSE_MIN.saturating_mul(1 << (*attempts).min(6)).min(PAUSE_MAX);
+        let pause = PAUSE_MIN
+            .saturating_mul(1 << (*attempts).min(6))
+            .min(PAUSE_MAX);
         *attempts += 1;
         let pause = pause.mul_f64(0.5 + 0.5 * self.random.random::<f64>());
         self.to_open.push(Reverse((now + pause, link)));
@@ -232,7 +231,9 @@ impl<'a> Load<'a> {
             }
             Phase::Away { until } if now >= until => {
                 self.signal.enter(Moment::During);
-                self.to_open = (0..self.plan.devices).map(|link| Reverse((now, link))).collect();
+                self.to_open = (0..self.plan.devices)
+                    .map(|link| Reverse((now, link)))
+                    .collect();
                 let server = Cpu::of(self.plan.process_id)?;
                 Phase::During { since: now, server }
             }

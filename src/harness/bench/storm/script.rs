@@ -170,7 +170,9 @@ fn codes(counts: &BTreeMap<u8, u64>) -> String {
     if counts.is_empty() {
         return "0".to_owned();
     }
-    let each = counts.iter().map(|(code, count)| format!("{count} × {code:#04x}"));
+    let each = counts
+        .iter()
+        .map(|(code, count)| format!("{count} × {code:#04x}"));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -184,7 +186,9 @@ fn back_table(servers: [(&str, &[Run]); 2]) -> Table {
         for (code, count) in runs.iter().flat_map(|run| &run.storm.turned_away) {
             *turned_away.entry(*code).or_default() += count;
         }
-        let unanswered = Figures::of(runs, |run| crate::harness::bench::ratio(run.storm.unanswered, 1.0));
+        let unanswered = Figures::of(runs, |run| {
+            crate::harness::bench::ratio(run.storm.unanswered, 1.0)
+        });
         let cpu = Figures::of(runs, |run| run.storm.server_cpu.total().as_secs_f64());
         vec![
             server.to_owned(),

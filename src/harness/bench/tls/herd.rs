@@ -87,9 +87,15 @@ impl Herd {
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    Connecting { since: Instant, server: Cpu, load: Cpu },
+    Connecting {
+        since: Instant,
+        server: Cpu,
+        load: Cpu,
+    },
     Subscribing,
-    Settling { until: Instant },
+    Settling {
+        until: Instant,
+    },
 }
 
 struct Load<'a> {
@@ -171,7 +177,11 @@ impl<'a> Load<'a> {
 
     fn next(&mut self, phase: Phase, links: &mut Links, now: Instant) -> io::Result<Phase> {
         match phase {
-            Phase::Connecting { since, server, load } => {
+            Phase::Connecting {
+                since,
+                server,
+                load,
+            } => {
                 self.open_more(links)?;
                 if self.up < self.wanted {
                     return Ok(phase);

@@ -211,7 +211,11 @@ pub fn tls(script: &TlsScript, progress: &mut dyn Write) -> Result<Report, Broke
             for (way, runs) in Way::READINGS.into_iter().zip(&mut all) {
                 let load = script.readings(scenario, way, &office)?;
                 let ((connections, window), rate) = (scenario, load.rate());
-                writeln!(progress, "{} {connections} × {window}: {rate:.0}/s", way.name())?;
+                writeln!(
+                    progress,
+                    "{} {connections} × {window}: {rate:.0}/s",
+                    way.name()
+                )?;
                 progress.flush()?;
                 runs.push(load);
             }
