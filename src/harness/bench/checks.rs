@@ -93,7 +93,9 @@ struct Kind {
 
 impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Kind")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +116,10 @@ pub fn checks(script: &CheckScript, progress: &mut dyn Write) -> Result<Report, 
         }
     }
     let machine = Machine::describe(&script.dir)?;
-    let mut report = Report::on(&machine, &[format!("sensegate {}", env!("CARGO_PKG_VERSION"))]);
+    let mut report = Report::on(
+        &machine,
+        &[format!("sensegate {}", env!("CARGO_PKG_VERSION"))],
+    );
     report.notes.push(format!(
         "{} runs of {} s each, medians; checks by seconds of the thread's processor time; {DEVICES} devices in turn; beside it the bare \
          cryptography (HMAC: one hash under the ready key; tokens: the signature alone)",
@@ -234,7 +239,10 @@ fn derived() -> Result<Kind, Unchecked> {
             password: token(KEY, &identity).into_bytes(),
         })
     });
-    let tags: Vec<_> = names.iter().map(|name| hmac::sign(&key, name.as_bytes())).collect();
+    let tags: Vec<_> = names
+        .iter()
+        .map(|name| hmac::sign(&key, name.as_bytes()))
+        .collect();
     Ok(Kind {
         name: "HMAC-SHA256 password",
         shown: shown.collect::<Result<_, _>>()?,
@@ -306,7 +314,11 @@ impl Signers {
         let rsa = self.rsa_components();
         let point = self.p256.public_key().as_ref();
         // The first byte says that both coordinates follow in full.
-        let (x, y) = point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
+        let (x, y) = point
+            .get(1..)
+            .unwrap_or_default()
+            .split_at_checked(32)
+            .unwrap_or_default();
         let ed25519 = self.ed25519.public_key().as_ref();
         json!({"keys": [
             {"kty": "oct", "kid": "HS256", "k": part(KEY)},
@@ -322,7 +334,9 @@ impl Signers {
             Algorithm::Hs256 => hmac::sign(&self.secret, text).as_ref().to_vec(),
             Algorithm::Rs256 => {
                 let mut signature = vec![0; self.rsa.public().modulus_len()];
-                let signed = self.rsa.sign(&RSA_PKCS1_SHA256, &self.random, text, &mut signature);
+                let signed = self
+                    .rsa
+                    .sign(&RSA_PKCS1_SHA256, &self.random, text, &mut signature);
                 signed.map_err(failed)?;
                 signature
             }
@@ -345,7 +359,8 @@ impl Signers {
         let expires_s = SystemClock.now().0 / 1_000_000_000 + HOUR_S;
         let (mut shown, mut parts) = (Vec::new(), Vec::new());
         for n in 0..DEVICES {
-            let claims = json!({"iss": "benchmark", "sub": device_name("check", n), "exp": expires_s});
+            let claims =
+                json!({"iss": "benchmark", "sub": device_name("check", n), "exp": expires_s});
             let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
             let signed = format!("{header}.{claims}");
             let signature = self.sign(algorithm, signed.as_bytes())?;

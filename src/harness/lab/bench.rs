@@ -1,6 +1,9 @@
 //! `sensegate-lab bench`: each part's script with what the command line says, and its report.
 
-use std::io::{self, Write as _};
+use std::{
+    fs,
+    io::{self, Write as _},
+};
 
 use super::{
     Folder,
@@ -55,17 +58,16 @@ fn reported(
     form: Form,
     run: impl FnOnce(&mut dyn io::Write) -> Result<Report, Broken>,
 ) -> anyhow::Result<()> {
-    let report = if form.markdown || form.json {
+    let report = if form.markdown {
         run(&mut io::sink())
     } else {
         run(&mut io::stdout())
     };
     let ended = report.map_err(anyhow::Error::from).and_then(|report| {
-        if form.json {
-            writeln!(io::stdout(), "{:#}", report.json())?;
-        } else {
-            write!(io::stdout(), "{report}")?;
+        if let Some(file) = &form.json {
+            fs::write(file, format!("{:#}\n", report.json()))?;
         }
+        write!(io::stdout(), "{report}")?;
         Ok(())
     });
     folder.close(ended)
@@ -87,6 +89,7 @@ fn run_fan_out(args: FanOut) -> anyhow::Result<()> {
         pairs: args.pairs,
         many: args.many,
         filters: args.filters,
+        only: args.only,
     };
     reported(folder, form, |progress| fan_out(&script, progress))
 }

@@ -46,14 +46,14 @@ pub(super) struct Measuring {
 }
 
 /// How the report is printed.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Form {
     /// Prints nothing but the report, as Markdown
     #[arg(long)]
     pub markdown: bool,
-    /// Prints nothing but the report, as JSON
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
+    /// Writes the report as JSON into this file too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `bench` alone.
@@ -99,6 +99,9 @@ pub(super) struct FanOut {
     /// Filters of idle sessions, in the scenarios that have them
     #[arg(long, default_value_t = 10_000)]
     pub filters: usize,
+    /// Only scenarios whose name has this text in it, for example "QoS 1" or "flood"
+    #[arg(long)]
+    pub only: Option<String>,
 }
 
 /// `bench tls`.
