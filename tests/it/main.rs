@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod bench;
 mod cli;
 mod client;
 mod delivery;
