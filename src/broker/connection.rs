@@ -21,7 +21,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
+use rmqtt_codec::v5::ConnectAck;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 

@@ -82,8 +82,8 @@ fn offender(gateway: &Gateway, kind: &str, name: &str) -> Value {
     let page: Value = serde_json::from_str(&body).unwrap();
     let list = page[kind].as_array().unwrap().iter();
     list.filter(|offender| offender["name"] == name)
-        .cloned()
         .next()
+        .cloned()
         .unwrap_or_default()
 }
 

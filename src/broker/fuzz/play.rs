@@ -226,12 +226,13 @@ impl Play {
         self.settle_down().await;
     }
 
-    pub(super) async fn busy(&mut self, busy: bool) {
-        if busy {
-            self.hub.inlet.busy.store(true, Ordering::Relaxed);
-        } else {
-            self.hub.inlet.make_room();
-        }
+    pub(super) async fn fill_inlet(&mut self) {
+        self.hub.inlet.busy.store(true, Ordering::Relaxed);
+        self.settle_down().await;
+    }
+
+    pub(super) async fn make_room(&mut self) {
+        self.hub.inlet.make_room();
         self.settle_down().await;
     }
 

@@ -120,6 +120,7 @@ fn what_is_printed_gives_the_same_configuration_again_and_names_each_origin() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of samples, one line each")]
 fn every_field_is_reachable_by_a_setting() {
     let bounds =
         "(Size|Duration|Count): the bound that is not the default must change the configuration";

@@ -27,7 +27,7 @@ use crate::harness::{
     yardstick::{Served, Server},
 };
 
-fn with_server<T>(load: impl FnOnce(std::net::SocketAddr) -> T) -> (T, Served) {
+fn with_server<T>(load: impl FnOnce(SocketAddr) -> T) -> (T, Served) {
     let server = Server::bind(
         "127.0.0.1:0".parse().unwrap(),
         tempfile::tempfile().unwrap(),
