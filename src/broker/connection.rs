@@ -21,7 +21,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
+use rmqtt_codec::v5::ConnectAck;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -35,7 +35,7 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::{Mail, Session, Subscription},
+    session::{Mail, Session},
     stage::{Hold, Stage},
     transport::Stream,
 };
@@ -162,45 +162,6 @@ impl<I: Inlet> Connection<I> {
         self.intake = None;
     }
 
-    fn hear_signals(&mut self, signals: Signals, scratch: &mut Scratch) {
-        if signals.has(Signals::MAIL)
-            && let Some(session) = &mut self.session
-        {
-            session.mail = Mail::Waits;
-        }
-        let open = matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open);
-        if signals.has(Signals::ABORT) {
-            if open {
-                self.depart(Ending::Broker(DisconnectReasonCode::ServerShuttingDown));
-            }
-            self.stage = Stage::Done;
-        } else if !open {
-            if signals.has(Signals::SILENT) || signals.has(Signals::STALLED) {
-                self.stage = Stage::Done;
-            }
-        } else if signals.has(Signals::TAKEN_OVER) {
-            self.dismiss(DisconnectReasonCode::SessionTakenOver, None, scratch);
-        } else if signals.has(Signals::SHUTDOWN) {
-            self.dismiss(DisconnectReasonCode::ServerShuttingDown, None, scratch);
-        } else if signals.has(Signals::EXPIRED) {
-            let what = Some("the credentials have expired");
-            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
-        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
-            let what = Some("the credentials are revoked or the rights have changed");
-            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
-        } else if signals.has(Signals::STALLED) {
-            self.depart(Ending::Stalled);
-            self.stage = Stage::Done;
-        } else if signals.has(Signals::SILENT) {
-            if self.stage == Stage::Open {
-                self.dismiss(DisconnectReasonCode::KeepAliveTimeout, None, scratch);
-            } else {
-                self.depart(Ending::ConnectDeadline);
-                self.stage = Stage::Done;
-            }
-        }
-    }
-
     /// The client's certificate, if it has shown one.
     pub(crate) fn certificate(&self) -> Option<Arc<PeerCertificate>> {
         self.stream.certificate()
@@ -210,21 +171,6 @@ impl<I: Inlet> Connection<I> {
     pub(crate) fn is_listed(&self) -> bool {
         let shown = self.certificate();
         shown.is_some_and(|shown| self.core().transport.is_revoked(&shown))
-    }
-
-    fn may_stay(&self) -> bool {
-        self.session.as_ref().is_none_or(|session| {
-            let access = self.core().access.load();
-            let now = self.core().clock.now();
-            let principal = &session.principal;
-            let may_hear = |subscription: &Subscription| {
-                let filter = subscription.inner();
-                access.rights.may_subscribe(principal, filter)
-            };
-            let shown = self.certificate();
-            let checked = access.recheck(principal, shown.as_deref(), session.until, now);
-            checked.is_ok() && !self.is_listed() && session.kept.subscriptions.iter().all(may_hear)
-        })
     }
 
     /// Offers a publish again that there was no room for.
@@ -321,7 +267,10 @@ impl<I: Inlet> Connection<I> {
     }
 
     fn take_in(&mut self, bytes: &[u8], scratch: &mut Scratch) {
-        self.line.hear(self.core().pulse.now());
+        // CONNECT has its deadline, however it drips in.
+        if self.stage != Stage::Greeting {
+            self.line.hear(self.core().pulse.now());
+        }
         scratch.tally.received_bytes += u64::try_from(bytes.len()).unwrap_or_default();
         if self.partial.is_empty() {
             let used = self.handle_packets(bytes, scratch);

@@ -37,7 +37,7 @@ use super::{
     archive::{Archive, Changes, NoRoom, Written},
     inlet::Receipt,
     mailbox::{Mailbox, Postage, Posted},
-    message::{Body, Letter, Message},
+    message::{Bodies, Letter, Message},
     records::{self, LetterRecord},
     registry::Registry,
 };
@@ -58,7 +58,8 @@ pub(crate) struct Exchange {
     pub(crate) wait_max_ns: u64,
     mailboxes: AtomicU64,
     sessions: AtomicU32,
-    bodies: AtomicU64,
+    pub(crate) bodies: Arc<Bodies>,
+    next_body: AtomicU64,
 }
 
 /// A message to route.
@@ -112,20 +113,21 @@ impl Exchange {
         Self {
             subscribers: Subscribers::default(),
             retained,
+            bodies: Arc::new(Bodies::new(Arc::clone(&archive))),
             archive,
             postage,
             metrics: ExchangeMetrics::new(),
             wait_max_ns: u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX),
             mailboxes: AtomicU64::new(1),
             sessions: AtomicU32::new(1),
-            bodies: AtomicU64::new(1),
+            next_body: AtomicU64::new(1),
         }
     }
 
     /// Numbers of records that were loaded are not given again.
     pub(crate) fn skip_to(&self, session: u32, body: u64) {
         self.sessions.fetch_max(session, Ordering::Relaxed);
-        self.bodies.fetch_max(body, Ordering::Relaxed);
+        self.next_body.fetch_max(body, Ordering::Relaxed);
     }
 
     /// A number for a session that outlives a restart. Four thousand million of them are never used up: only sessions
@@ -143,8 +145,8 @@ impl Exchange {
 
     /// Gives a message a record of its own.
     pub(crate) fn recorded(&self, mut message: Message) -> Arc<Message> {
-        let number = self.bodies.fetch_add(1, Ordering::Relaxed);
-        message.body = Some(Body::new(number, &self.archive));
+        let number = self.next_body.fetch_add(1, Ordering::Relaxed);
+        message.body = Some(self.bodies.body(number));
         Arc::new(message)
     }
 

@@ -160,6 +160,12 @@ impl Core {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.exchange.bodies.end();
+    }
+}
+
 /// The broker's state and where its publishes go.
 #[derive(Debug)]
 pub(crate) struct Hub<I> {

@@ -4,7 +4,10 @@
 //! MQTT 5 properties that a server has to forward unaltered (payload format, content type, response topic, correlation
 //! data, user properties: [MQTT-3.3.2-4], -15, -16, -17, -18, -20) are kept as the bytes they came in, in their order.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use rmqtt_codec::types::QoS;
@@ -74,28 +77,52 @@ impl Message {
     }
 }
 
+/// Removes the records of bodies that nobody waits for any more, until the broker's own end: what still waits then waits
+/// for the next start.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    archive: Arc<dyn Archive>,
+    ended: AtomicBool,
+}
+
+impl Bodies {
+    pub(crate) const fn new(archive: Arc<dyn Archive>) -> Self {
+        Self {
+            archive,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on nothing is removed.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// The record of one.
+    pub(crate) fn body(self: &Arc<Self>, number: u64) -> Body {
+        Body {
+            number,
+            bodies: Arc::clone(self),
+        }
+    }
+}
+
 /// The record of a message's body; it is removed when the last letter lets go of the message.
 #[derive(Debug)]
 pub(crate) struct Body {
     /// Its number.
     pub(crate) number: u64,
-    archive: Arc<dyn Archive>,
-}
-
-impl Body {
-    pub(crate) fn new(number: u64, archive: &Arc<dyn Archive>) -> Self {
-        Self {
-            number,
-            archive: Arc::clone(archive),
-        }
-    }
+    bodies: Arc<Bodies>,
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
+        if self.bodies.ended.load(Ordering::Acquire) {
+            return;
+        }
         let mut changes = Changes::default();
         changes.delete(records::body_key(self.number));
-        self.archive.note(changes, None);
+        self.bodies.archive.note(changes, None);
     }
 }
 

@@ -25,6 +25,7 @@ pub mod transport;
 mod gate;
 mod limits;
 mod connection;
+mod arrival;
 mod conduct;
 mod paying;
 mod farewell;

@@ -10,7 +10,7 @@ use std::{
 use super::{
     archive::{Changes, RecordKey},
     hub::Core,
-    message::{Body, Letter, Message},
+    message::{Letter, Message},
     pulse::Ticks,
     records::{self, LetterRecord, MessageRecord, SessionRecord},
     registry::Absence,
@@ -109,7 +109,7 @@ impl Loading {
                 let record: MessageRecord = records::decode(value)?;
                 let number = records::read_number(key);
                 let mut message = records::read_message(record);
-                message.body = Some(Body::new(number, &core.exchange.archive));
+                message.body = Some(core.exchange.bodies.body(number));
                 self.bodies.insert(number, Arc::new(message));
             }
             records::RETAINED => {

@@ -36,7 +36,7 @@ async fn dial(gateway: &Gateway, source: Ipv4Addr) -> TcpStream {
 /// CONNECT of a device, clean start, by hand: the answers of interest come before a library would speak.
 fn connect(version: u8, username: &str, password: &str) -> Vec<u8> {
     let mut body = Vec::new();
-    let mut text = |body: &mut Vec<u8>, text: &str| {
+    let text = |body: &mut Vec<u8>, text: &str| {
         body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
         body.extend(text.as_bytes());
     };
@@ -82,8 +82,8 @@ fn offender(gateway: &Gateway, kind: &str, name: &str) -> Value {
     let page: Value = serde_json::from_str(&body).unwrap();
     let list = page[kind].as_array().unwrap().iter();
     list.filter(|offender| offender["name"] == name)
-        .cloned()
         .next()
+        .cloned()
         .unwrap_or_default()
 }
 

@@ -1,7 +1,12 @@
 //! The gateway as its users meet it: the real binary, real sockets, a real `RocksDB`, a real platform.
 #![cfg(test)]
+#![expect(
+    clippy::large_futures,
+    reason = "the MQTT client of the tests holds TLS and WebSocket in its future; a test has stack enough"
+)]
 
 mod access;
+mod bench;
 mod cli;
 mod client;
 mod delivery;

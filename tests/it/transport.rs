@@ -8,7 +8,6 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
-    time::Duration,
 };
 
 use rcgen::{
@@ -30,7 +29,7 @@ use tokio::{
 
 use crate::{
     device::{Device, options},
-    support::{DEADLINE, Gateway, Node, eventually},
+    support::{DEADLINE, Node, eventually},
 };
 
 const MANHOLE: &str = r#"{"cover_state":"tilted"}"#;

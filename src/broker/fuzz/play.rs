@@ -35,7 +35,7 @@ use super::super::{
     transport::{Stream, Transport},
 };
 use crate::{
-    config::{AuthConfig, MqttConfig},
+    config::{AuthConfig, MqttConfig, RightsConfig},
     domain::{Clock, Identity, Outcome, Settle as _, UnixNanos},
 };
 
@@ -143,7 +143,11 @@ pub(super) fn password(username: &str) -> String {
 
 impl Play {
     pub(super) fn new() -> Self {
-        let access = Access::load(&AuthConfig::hmac(KEY)).expect("a key");
+        let auth = AuthConfig {
+            rights: RightsConfig::Open,
+            ..AuthConfig::hmac(KEY)
+        };
+        let access = Access::load(&auth).expect("a key");
         let clock = Arc::new(StillClock::default());
         let archive = Forgetful::new();
         let transport = Transport::load(&config(), Arc::clone(&clock) as Arc<dyn Clock>);
@@ -222,12 +226,13 @@ impl Play {
         self.settle_down().await;
     }
 
-    pub(super) async fn busy(&mut self, busy: bool) {
-        if busy {
-            self.hub.inlet.busy.store(true, Ordering::Relaxed);
-        } else {
-            self.hub.inlet.make_room();
-        }
+    pub(super) async fn fill_inlet(&mut self) {
+        self.hub.inlet.busy.store(true, Ordering::Relaxed);
+        self.settle_down().await;
+    }
+
+    pub(super) async fn make_room(&mut self) {
+        self.hub.inlet.make_room();
         self.settle_down().await;
     }
 

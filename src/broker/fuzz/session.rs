@@ -7,6 +7,7 @@ use std::{cell::RefCell, str};
 use tokio::runtime::{Builder, Runtime};
 
 use super::play::{Play, password};
+use crate::broker::wire::Version;
 use crate::domain::Outcome;
 
 /// Steps of one run.
@@ -84,11 +85,11 @@ async fn act(play: &mut Play, step: u8, script: &mut Script<'_>) {
             play.send(place, script.bytes(length)).await;
         }
         1 | 2 => play.send(place, &connect(place, script)).await,
-        3 | 4 => play.send(place, &publish(step & 0x10 != 0, script)).await,
-        5 => play.send(place, &subscribe(step & 0x10 != 0, script)).await,
+        3 | 4 => play.send(place, &publish(version_of(step), script)).await,
+        5 => play.send(place, &subscribe(version_of(step), script)).await,
         6 => {
-            play.send(place, &unsubscribe(step & 0x10 != 0, script))
-                .await
+            play.send(place, &unsubscribe(version_of(step), script))
+                .await;
         }
         7 | 8 => {
             let kind = script.or_zero();
@@ -104,7 +105,8 @@ async fn act(play: &mut Play, step: u8, script: &mut Script<'_>) {
             play.send(place, &packet(0xe0, body)).await;
         }
         13 => play.disk(step >> 4).await,
-        14 => play.busy(step & 0x10 == 0).await,
+        14 if step & 0x10 == 0 => play.fill_inlet().await,
+        14 => play.make_room().await,
         _ => match step >> 4 & 1 {
             0 => play.send(place, &[0xc0, 0]).await,
             _ => play.abandon().await,
@@ -179,7 +181,16 @@ fn connect(place: usize, script: &mut Script<'_>) -> Vec<u8> {
     packet(0x10, &body)
 }
 
-fn publish(five: bool, script: &mut Script<'_>) -> Vec<u8> {
+fn version_of(step: u8) -> Version {
+    if step & 0x10 == 0 {
+        Version::V3
+    } else {
+        Version::V5
+    }
+}
+
+fn publish(version: Version, script: &mut Script<'_>) -> Vec<u8> {
+    let five = version == Version::V5;
     let (how, what) = (script.or_zero(), script.or_zero());
     let qos = (how & 3).min(2);
     let first = 0x30 | (qos << 1) | (how >> 2 & 1) | if qos > 0 { how & 8 } else { 0 };
@@ -204,7 +215,8 @@ fn publish(five: bool, script: &mut Script<'_>) -> Vec<u8> {
     packet(first, &body)
 }
 
-fn subscribe(five: bool, script: &mut Script<'_>) -> Vec<u8> {
+fn subscribe(version: Version, script: &mut Script<'_>) -> Vec<u8> {
+    let five = version == Version::V5;
     let (what, options) = (script.or_zero(), script.or_zero());
     let mut body = vec![0, 1 + (what >> 6)];
     if five && what & 8 != 0 {
@@ -218,7 +230,8 @@ fn subscribe(five: bool, script: &mut Script<'_>) -> Vec<u8> {
     packet(0x82, &body)
 }
 
-fn unsubscribe(five: bool, script: &mut Script<'_>) -> Vec<u8> {
+fn unsubscribe(version: Version, script: &mut Script<'_>) -> Vec<u8> {
+    let five = version == Version::V5;
     let what = script.or_zero();
     let mut body = vec![0, 1];
     if five {

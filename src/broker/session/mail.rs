@@ -134,7 +134,7 @@ impl Session {
                 let mut answers = self.answers(out);
                 too_large(answers.ack(Ack::Pubrel, id, NOT_FOUND, None))
             }
-            Advance::Nothing => Ok(()),
+            Advance::Nothing | Advance::Underway => Ok(()),
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) enum Advance {
     Done(u64),
     /// The client has the message; PUBREL is owed.
     Received(u64),
+    /// PUBREL is on its way already.
+    Underway,
 }
 
 /// Now, and since when a message may have waited for a client that was away.
@@ -157,6 +159,7 @@ impl Outbox {
                 flight.state = State::Releasing;
                 Advance::Received(position)
             }
+            (Ack::Pubrec, State::Releasing) if code < 0x80 => Advance::Underway,
             // It was lost and comes again: PUBREL does too.
             (Ack::Pubrec, State::Released) if code < 0x80 => Advance::Received(position),
             (Ack::Puback, State::Sent(letter)) if letter.qos == QoS::AtLeastOnce => self.free(at),

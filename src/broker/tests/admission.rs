@@ -10,7 +10,7 @@ use v5::ConnectAckReason;
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// A rig whose connects are limited in some way.
-fn rig(change: impl FnOnce(&mut crate::config::ConnectLimits)) -> Rig {
+fn rig(change: impl FnOnce(&mut config::ConnectLimits)) -> Rig {
     let mut mqtt = config();
     change(&mut mqtt.limits.connects);
     Rig::with(&mqtt, &hmac())

@@ -67,7 +67,7 @@ struct Rig {
 fn config() -> MqttConfig {
     MqttConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
-        listener_defaults: crate::config::ListenerDefaults::default(),
+        listener_defaults: config::ListenerDefaults::default(),
         connections_max: 1000,
         connections_per_address_max: 1000,
         packet_bytes_max: 4096,
@@ -79,7 +79,7 @@ fn config() -> MqttConfig {
         subscriptions_max: 4,
         session_expiry_max: Duration::from_secs(3600),
         sessions_away_max: 100,
-        limits: crate::config::Config::with(&[]).unwrap().mqtt.limits,
+        limits: config::Config::with(&[]).unwrap().mqtt.limits,
     }
 }
 
@@ -186,7 +186,7 @@ impl<C: Default> Client<C> {
     async fn send<P>(&mut self, packet: P)
     where
         C: Encoder<P>,
-        C::Error: std::fmt::Debug,
+        C::Error: fmt::Debug,
     {
         let mut bytes = BytesMut::new();
         self.codec.encode(packet, &mut bytes).unwrap();
@@ -197,7 +197,7 @@ impl<C: Default> Client<C> {
     async fn receive<P>(&mut self) -> Option<P>
     where
         C: Decoder<Item = (P, u32)>,
-        C::Error: std::fmt::Debug,
+        C::Error: fmt::Debug,
     {
         loop {
             if let Some((packet, _)) = self.codec.decode(&mut self.buffer).unwrap() {
@@ -215,7 +215,7 @@ impl<C: Default> Client<C> {
     async fn is_closed<P>(&mut self) -> bool
     where
         C: Decoder<Item = (P, u32)>,
-        C::Error: std::fmt::Debug,
+        C::Error: fmt::Debug,
     {
         self.receive().await.is_none()
     }

@@ -347,10 +347,10 @@ mod tests {
     fn framed(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first];
         match payload.len() {
-            short @ 0..126 => bytes.push(0x80 | short as u8),
+            short @ 0..126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
             medium @ 126..65536 => {
                 bytes.push(0x80 | 126);
-                bytes.extend((medium as u16).to_be_bytes());
+                bytes.extend(u16::try_from(medium).unwrap().to_be_bytes());
             }
             long => {
                 bytes.push(0x80 | 127);

@@ -411,7 +411,7 @@ async fn greet(transport: &Transport, connector: &TlsConnector) -> (bool, Stream
     (heard, stream)
 }
 
-fn how(stream: &Stream) -> Option<super::metrics::Handshake> {
+fn how(stream: &Stream) -> Option<metrics::Handshake> {
     match stream {
         Stream::Tls(tls) => tls.established(),
         _ => None,

@@ -5,6 +5,7 @@ mod access;
 mod delivery;
 mod listeners;
 mod limits;
+mod holdings;
 mod node;
 mod queue;
 mod reception;
@@ -14,12 +15,13 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 8] = [
+const TABLES: [&[Setting]; 9] = [
     node::SETTINGS,
     listeners::SETTINGS,
     reception::SETTINGS,
     access::SETTINGS,
     limits::SETTINGS,
+    holdings::SETTINGS,
     sessions::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,

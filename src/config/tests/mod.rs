@@ -120,6 +120,7 @@ fn what_is_printed_gives_the_same_configuration_again_and_names_each_origin() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of samples, one line each")]
 fn every_field_is_reachable_by_a_setting() {
     let bounds =
         "(Size|Duration|Count): the bound that is not the default must change the configuration";
@@ -160,6 +161,7 @@ fn every_field_is_reachable_by_a_setting() {
             "mqtt.class_rates" => "manhole_cover=7",
             "mqtt.topic_bytes_max" => "2KiB",
             "mqtt.user_properties_max" => "7",
+            "mqtt.queue_when_full" => "drop_oldest",
             "uplink.compression" => "off",
             "mqtt.listen" | "admin.listen" => "127.0.0.1:9",
             "uplink.platforms" => "http://other:9",

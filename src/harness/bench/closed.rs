@@ -1,6 +1,4 @@
-//! The closed load: each connection keeps its window full and sends the next publish on each acknowledgement. Packets
-//! are encoded once; a send copies the template, puts the packet id, the time and fifteen digits of its values in, so
-//! that readings differ and a block compresses as the city's would.
+//! The closed load: each connection keeps its window full and sends the next publish on each acknowledgement.
 
 use std::{
     io,
@@ -8,35 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-
-use super::process::Cpu;
-use crate::{
-    domain::{Clock as _, SystemClock},
-    harness::{
-        client::{
-            AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Qos, Spots, Turn, Version,
-            WireError, publish,
-        },
-        devices::{Latency, Unacknowledged, login},
-    },
+use super::{
+    entry::{Entry, Pass},
+    process::Cpu,
+    readings::{Readings, device_name},
+};
+use crate::harness::{
+    client::{AckKind, Driver, Engine, Inbound, Links, Lost, Opening, Turn, Version},
+    devices::Latency,
 };
 
-/// The class of the load: telemetry with five numbers.
-pub const CLASS: &str = "utility_tunnel_env";
-/// A payload; `###` are digits that change, `T` the time in Unix milliseconds.
-pub(super) const PAYLOAD: &str = "{\"oxygen\":20.1###,\"methane\":1.2###,\"hydrogen_sulfide\":2.3###,\
-    \"temperature\":18.4###,\"humidity\":61.5###,\"observed_at\":TTTTTTTTTTTTT}";
-const DIGIT_GROUPS: usize = 5;
+/// Names of its devices begin so.
+const PREFIX: &str = "bench";
 const GREETING_MAX: usize = 256;
 /// How long what is in flight at the end may take.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
-
-/// Bytes of one payload.
-#[must_use]
-pub const fn payload_bytes() -> usize {
-    PAYLOAD.len()
-}
 
 /// A closed load.
 #[derive(Debug, Clone)]
@@ -49,8 +33,8 @@ pub struct Closed {
     pub connections: usize,
     /// Publishes in flight on each.
     pub window: usize,
-    /// Key of the devices; none: anonymous.
-    pub key: Option<Vec<u8>>,
+    /// How the devices come in.
+    pub entry: Entry,
     /// Time before the measurement begins.
     pub warm_up: Duration,
     /// Time measured.
@@ -90,16 +74,10 @@ impl Closed {
     /// # Errors
     /// epoll failed, a connection was lost, or nothing could be encoded.
     pub fn run(&self) -> io::Result<Outcome> {
-        let mut load = Load::new(self).map_err(io::Error::other)?;
+        let mut load = Load::new(self)?;
         Engine::new(self.connections)?.run(&mut load)?;
         load.outcome()
     }
-}
-
-struct Template {
-    packet: Vec<u8>,
-    spots: Spots,
-    connect: Bytes,
 }
 
 enum Phase {
@@ -119,13 +97,8 @@ enum Phase {
 
 struct Load<'a> {
     plan: &'a Closed,
-    templates: Vec<Template>,
-    digits: Vec<[u8; 3]>,
-    digit_spots: [usize; DIGIT_GROUPS],
-    time_spot: usize,
-    time_text: [u8; 13],
-    time_as_of: Instant,
-    random: u64,
+    passes: Vec<Pass>,
+    readings: Readings,
     sent_at: Vec<Instant>,
     opened: usize,
     up: usize,
@@ -140,38 +113,14 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn new(plan: &'a Closed) -> Result<Self, WireError> {
-        let payload = PAYLOAD.as_bytes();
-        let mut digit_spots = [0; DIGIT_GROUPS];
-        for (spot, (at, _)) in digit_spots.iter_mut().zip(PAYLOAD.match_indices("###")) {
-            *spot = at;
-        }
-        let templates = (0..plan.connections)
-            .map(|link| {
-                let username = format!("{CLASS}/bench-{link:05}");
-                let mut packet = Vec::new();
-                let topic = format!("v1/{username}/up");
-                let version = Version::V5;
-                let spots = publish(version, (Qos::AtLeastOnce, 1), &topic, payload, &mut packet)?;
-                let named = plan.key.as_deref().map(|key| (username.as_str(), key));
-                let connect = login(version, named, Unacknowledged::LetGo, link)?;
-                Ok(Template {
-                    packet,
-                    spots,
-                    connect,
-                })
-            })
-            .collect::<Result<_, WireError>>()?;
-        let now = Instant::now();
+    fn new(plan: &'a Closed) -> io::Result<Self> {
+        let pass = |link| plan.entry.pass(&device_name(PREFIX, link), link);
+        let passes = (0..plan.connections).map(pass);
+        let readings = Readings::of(PREFIX, plan.connections);
         Ok(Self {
-            templates,
-            digits: (0..1000).map(three_digits).collect(),
-            digit_spots,
-            time_spot: PAYLOAD.find('T').unwrap_or(0),
-            time_text: [b'0'; 13],
-            time_as_of: now.checked_sub(Duration::from_secs(1)).unwrap_or(now),
-            random: 0x2545_F491_4F6C_DD1D,
-            sent_at: vec![now; plan.connections * plan.window],
+            passes: passes.collect::<Result<_, _>>().map_err(io::Error::other)?,
+            readings: readings.map_err(io::Error::other)?,
+            sent_at: vec![Instant::now(); plan.connections * plan.window],
             opened: 0,
             up: 0,
             in_flight: 0,
@@ -180,7 +129,7 @@ impl<'a> Load<'a> {
             rejected: 0,
             measured: None,
             acknowledged: 0,
-            latency: Latency::new().map_err(|_bounds| WireError::TooLong("histogram"))?,
+            latency: Latency::new().map_err(io::Error::other)?,
             fault: None,
             plan,
         })
@@ -213,25 +162,8 @@ impl<'a> Load<'a> {
 
     /// Appends the next publish of a connection's slot.
     fn send(&mut self, link: usize, slot: usize, out: &mut Vec<u8>, now: Instant) {
-        self.renew_time(now);
-        let Some(Template { packet, spots, .. }) = self.templates.get_mut(link) else {
-            return;
-        };
-        let id = u16::try_from(slot + 1).unwrap_or(u16::MAX).to_be_bytes();
-        put(packet, spots.packet_id, &id);
-        put(packet, spots.payload + self.time_spot, &self.time_text);
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let mut random = self.random;
-        for spot in self.digit_spots {
-            let pick = usize::try_from(random % 1000).unwrap_or(0);
-            random /= 1000;
-            if let Some(digits) = self.digits.get(pick) {
-                put(packet, spots.payload + spot, digits);
-            }
-        }
-        out.extend_from_slice(packet);
+        let id = u16::try_from(slot + 1).unwrap_or(u16::MAX);
+        self.readings.append(link, id, out, now);
         if let Some(at) = self.sent_at.get_mut(link * self.plan.window + slot) {
             *at = now;
         }
@@ -251,24 +183,17 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn renew_time(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.time_as_of) >= Duration::from_millis(1) {
-            self.time_as_of = now;
-            let text = (SystemClock.now().0 / 1_000_000).to_string();
-            put(&mut self.time_text, 0, text.as_bytes());
-        }
-    }
-
     fn open_more(&mut self, links: &mut Links) {
         while self.opened < self.plan.connections && self.opened - self.up < GREETING_MAX {
-            let Some(template) = self.templates.get(self.opened) else {
+            let Some(pass) = self.passes.get(self.opened) else {
                 return;
             };
             let opening = Opening {
                 gateway: self.plan.server,
                 source: None,
                 version: Version::V5,
-                connect: &template.connect,
+                connect: &pass.connect,
+                tls: pass.tls.as_ref(),
             };
             if let Err(e) = links.open(self.opened, &opening) {
                 self.fault = Some(format!("connecting: {e}"));
@@ -360,15 +285,4 @@ impl Driver for Load<'_> {
         }
         Turn::Until(now + Duration::from_millis(10))
     }
-}
-
-fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
-    if let Some(spot) = bytes.get_mut(at..at + part.len()) {
-        spot.copy_from_slice(part);
-    }
-}
-
-fn three_digits(number: u16) -> [u8; 3] {
-    let digit = |divisor: u16| b'0' + u8::try_from(number / divisor % 10).unwrap_or(0);
-    [digit(100), digit(10), digit(1)]
 }

@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    closed::CLASS,
     process::{Cpu, resident_bytes},
+    readings::CLASS,
 };
 use crate::harness::{
     client::{
@@ -155,6 +155,7 @@ impl<'a> Load<'a> {
                     source: Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))),
                     version: Version::V5,
                     connect,
+                    tls: None,
                 },
             )?;
             self.opened += 1;

@@ -1,19 +1,39 @@
-//! The benchmark of the gateway as it is shipped, beside a yardstick, on one machine, in one script: `suite` runs it,
-//! `report` prints it. The loads (`closed`, `idle`) run in the lab's own process, everything measured in children.
+//! The benchmarks of the gateway as it is shipped, beside a yardstick or another broker, on one machine, in one script each:
+//! `suite` is the ingest path, `compare` two builds of it, `fan_out` publish and subscribe, `tls` what TLS costs, `storm` a
+//! reconnect storm, `checks` authentication alone. Loads run in the lab's own process, everything measured in children.
 
 mod process;
+mod figures;
+mod machine;
+mod table;
+mod readings;
+mod entry;
 mod closed;
 mod idle;
-mod machine;
+mod rig;
 mod suite;
 mod report;
+mod compare;
+mod fan_out;
+mod tls;
+mod storm;
+mod checks;
 
-pub use closed::{CLASS, Closed, payload_bytes};
+pub use checks::{CheckScript, checks};
+pub use closed::Closed;
+pub use compare::{CompareScript, compare};
+pub use entry::{Entry, Office, Seal, Unissued};
+pub use fan_out::{FanOut, FanOutScript, Pace, Pattern, Scenario, fan_out};
 pub use idle::Idle;
 pub use machine::Machine;
 pub use process::{Cpu, resident_bytes};
+pub use readings::{CLASS, payload_bytes};
 pub use report::markdown;
-pub use suite::{Broken, Results, Script, run};
+pub use rig::Broken;
+pub use storm::{Moment, Paced, Rush, Signal, StormScript, storm};
+pub use suite::{Results, Script, run};
+pub use table::{Report, Table};
+pub use tls::{Herd, TlsScript, tls};
 
 /// `count` by `by`; 0 if that is nothing.
 fn ratio(count: u64, by: f64) -> f64 {

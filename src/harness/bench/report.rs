@@ -3,9 +3,11 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    closed::{self, CLASS, payload_bytes},
+    closed,
+    figures::median,
     idle,
     machine::Machine,
+    readings::{CLASS, payload_bytes},
     suite::{GatewayRun, Results, SCENARIOS, Script},
 };
 
@@ -158,27 +160,4 @@ fn idle_table(
         )?;
     }
     Ok(())
-}
-
-/// Of sorted figures.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    let upper = sorted.get(middle).copied().unwrap_or(0.0);
-    if sorted.len().is_multiple_of(2) {
-        let lower = middle.checked_sub(1).and_then(|at| sorted.get(at));
-        return lower.map_or(upper, |lower| f64::midpoint(*lower, upper));
-    }
-    upper
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_lies_in_the_middle() {
-        assert!((median(&[1.0, 2.0, 9.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(&[1.0, 2.0, 4.0, 9.0]) - 3.0).abs() < f64::EPSILON);
-        assert!(median(&[]).abs() < f64::EPSILON);
-    }
 }

@@ -2,31 +2,27 @@
 //! time; then the idle connections; then the bytes.
 
 use std::{
+    cell::OnceCell,
     fs, io,
     io::Write,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use thiserror::Error;
 
 use super::{
     closed::{self, Closed},
+    entry::Entry,
     idle::{self, Idle},
+    rig::{Broken, Rig, Setup, Through, raise_open_files},
 };
 use crate::harness::{
-    children::{Binaries, ChildError, Gateway, GatewaySpec, Platform, PlatformSpec, Yardstick},
+    children::{Binaries, Yardstick},
     demo::device_key,
-    evidence::{LiveView, Unreadable},
     proxy::Proxy,
-    scrape::{LedgerView, Samples, Unanswered, names},
+    scrape::{Samples, names},
 };
 
-/// How long the platform may take to receive the rest after a load.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(180);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The loads: connections and window.
 pub(super) const SCENARIOS: [(usize, usize); 2] = [(2000, 1), (200, 10)];
 
@@ -45,39 +41,6 @@ pub struct Script {
     pub measured: Duration,
     /// Idle connections; 0: leaves that out.
     pub idle_connections: usize,
-}
-
-/// Why a benchmark did not come to its end.
-#[derive(Debug, Error)]
-pub enum Broken {
-    /// A child process.
-    #[error(transparent)]
-    Child(#[from] ChildError),
-    /// The load, or files.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The gateway's metrics.
-    #[error(transparent)]
-    Scrape(#[from] Unanswered),
-    /// The platform's live view.
-    #[error(transparent)]
-    Evidence(#[from] Unreadable),
-    /// The limit of open files.
-    #[error("raising the limit of open files: {0}")]
-    Limit(rustix::io::Errno),
-    /// Readings were answered with an error: the figures would flatter.
-    #[error("{0} readings were not taken")]
-    Rejected(u64),
-    /// Readings were lost or doubled, or the ledger is off.
-    #[error("{acknowledged} readings were acknowledged, the platform holds {stored}:\n{ledger}")]
-    Ledger {
-        /// Acknowledged.
-        acknowledged: u64,
-        /// Stored.
-        stored: u64,
-        /// The gateway's ledger.
-        ledger: Box<LedgerView>,
-    },
 }
 
 /// What a load against the gateway gave.
@@ -152,58 +115,24 @@ fn tell(
     progress.flush()
 }
 
-/// Children inherit the limit.
-fn raise_open_files() -> Result<(), Broken> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).map_err(Broken::Limit)
-}
-
-fn started(
-    options: &Script,
-    dir: &Path,
-    through: Option<&dyn Fn(std::net::SocketAddr) -> io::Result<std::net::SocketAddr>>,
-) -> Result<(Gateway, Platform, Vec<u8>), Broken> {
-    let key = device_key();
-    let platform = Platform::start(
-        &options.binaries,
-        &PlatformSpec {
-            dir: dir.to_owned(),
-            further: Vec::new(),
-        },
-    )?;
-    let address = match through {
-        Some(through) => through(platform.grpc)?,
-        None => platform.grpc,
-    };
-    let gateway = Gateway::start(
-        &options.binaries,
-        &GatewaySpec {
-            dir: dir.to_owned(),
-            platform: Some(address),
-            auth_key: Some(key.clone()),
-            further: Vec::new(),
-        },
-    )?;
-    Ok((gateway, platform, key))
-}
-
-fn against_gateway(
+/// One closed load against a gateway on fresh data, with the proof that nothing is missing.
+pub(super) fn against_gateway(
     options: &Script,
     dir: &Path,
     (connections, window): (usize, usize),
-    through: Option<&dyn Fn(std::net::SocketAddr) -> io::Result<std::net::SocketAddr>>,
+    through: Option<&dyn Through>,
 ) -> Result<GatewayRun, Broken> {
-    let (mut gateway, mut platform, key) = started(options, dir, through)?;
+    let setup = Setup {
+        through,
+        ..Setup::default()
+    };
+    let rig = Rig::start(&options.binaries, dir, setup)?;
     let load = Closed {
-        server: gateway.mqtt,
-        process_id: gateway.process.id(),
+        server: rig.gateway.mqtt,
+        process_id: rig.gateway.process.id(),
         connections,
         window,
-        key: Some(key),
+        entry: Entry::keyed(rig.key.clone()),
         warm_up: options.warm_up,
         measured: options.measured,
     }
@@ -211,8 +140,8 @@ fn against_gateway(
     if load.rejected > 0 {
         return Err(Broken::Rejected(load.rejected));
     }
-    let (stored, drained) = drained(&gateway, &platform, load.acknowledged_in_all)?;
-    let samples = Samples::of(gateway.admin)?;
+    let (stored, drained) = rig.drained(load.acknowledged_in_all)?;
+    let samples = Samples::of(rig.gateway.admin)?;
     let readings = samples.count(names::RECEIVED, None);
     let per_reading = |name| samples.sum(name, None) / super::ratio(readings, 1.0).max(1.0);
     let run = GatewayRun {
@@ -221,37 +150,10 @@ fn against_gateway(
         drained,
         raw_bytes: per_reading(names::RAW_BYTES),
         spool_bytes: per_reading(names::STORED_BYTES),
-        platform_cpu: super::Cpu::of(platform.process.id())?,
+        platform_cpu: super::Cpu::of(rig.platform.process.id())?,
     };
-    gateway.process.stop()?;
-    platform.process.stop()?;
+    rig.end(dir)?;
     Ok(run)
-}
-
-/// Waits until the platform holds everything; says how much that is and how long it took.
-fn drained(
-    gateway: &Gateway,
-    platform: &Platform,
-    acknowledged: u64,
-) -> Result<(u64, Duration), Broken> {
-    let since = Instant::now();
-    loop {
-        let stored = LiveView::of(platform.admin)?.readings;
-        let elapsed = since.elapsed();
-        let ledger = Box::new(LedgerView::of(&Samples::of(gateway.admin)?));
-        let settled = ledger.balances() && ledger.total(|lane| lane.spooled) == 0;
-        if stored == acknowledged && settled {
-            return Ok((stored, elapsed));
-        }
-        if elapsed >= DRAIN_DEADLINE || stored > acknowledged {
-            return Err(Broken::Ledger {
-                acknowledged,
-                stored,
-                ledger,
-            });
-        }
-        thread::sleep(LOOK_EVERY);
-    }
 }
 
 fn against_yardstick(
@@ -265,7 +167,7 @@ fn against_yardstick(
         process_id: yardstick.process.id(),
         connections,
         window,
-        key: None,
+        entry: Entry::anonymous(),
         warm_up: options.warm_up,
         measured: options.measured,
     }
@@ -274,20 +176,32 @@ fn against_yardstick(
     Ok(load)
 }
 
+/// A proxy that counts.
+#[derive(Debug)]
+struct Between {
+    runtime: tokio::runtime::Runtime,
+    proxy: OnceCell<Proxy>,
+}
+
+impl Through for Between {
+    fn before(&self, platform: SocketAddr) -> io::Result<SocketAddr> {
+        let started = self.runtime.block_on(Proxy::start(platform))?;
+        Ok(self.proxy.get_or_init(|| started).address())
+    }
+}
+
 /// Bytes per reading between gateway and platform, counted by a proxy between them.
 fn wire(options: &Script, dir: &Path) -> Result<f64, Broken> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let proxy = std::cell::OnceCell::new();
-    let through = |platform| {
-        let started = runtime.block_on(Proxy::start(platform))?;
-        Ok(proxy.get_or_init(|| started).address())
+    let between = Between {
+        runtime,
+        proxy: OnceCell::new(),
     };
-    let (connections, window) = SCENARIOS[0];
-    let run = against_gateway(options, dir, (connections, window), Some(&through))?;
-    fs::remove_dir_all(dir)?;
+    let run = against_gateway(options, dir, SCENARIOS[0], Some(&between))?;
+    let proxy = between.proxy;
     let passed = proxy.get().map_or(0, Proxy::passed_bytes);
     Ok(super::ratio(passed, super::ratio(run.stored, 1.0)))
 }
@@ -305,10 +219,9 @@ fn idle(
         settle: Duration::from_secs(3),
         measured: Duration::from_secs(10),
     };
-    let (mut gateway, mut platform, key) = started(options, dir, None)?;
-    let of_gateway = load(gateway.mqtt, gateway.process.id(), key).run()?;
-    gateway.process.stop()?;
-    platform.process.stop()?;
+    let rig = Rig::start(&options.binaries, dir, Setup::default())?;
+    let of_gateway = load(rig.gateway.mqtt, rig.gateway.process.id(), rig.key.clone()).run()?;
+    rig.end(dir)?;
     let mut yardstick = Yardstick::start(&options.binaries, dir)?;
     let of_yardstick = load(yardstick.mqtt, yardstick.process.id(), device_key()).run()?;
     yardstick.process.kill()?;

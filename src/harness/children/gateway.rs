@@ -33,6 +33,9 @@ pub struct GatewaySpec {
 #[derive(Debug, Clone, Deserialize)]
 struct GatewayBound {
     mqtt: Vec<SocketAddr>,
+    /// All of them as URLs; an older gateway has those of plain TCP alone and does not say so.
+    #[serde(default)]
+    listeners: Vec<String>,
     admin: Option<SocketAddr>,
 }
 
@@ -41,8 +44,10 @@ struct GatewayBound {
 pub struct Gateway {
     /// Its process.
     pub process: Process,
-    /// MQTT.
+    /// MQTT over plain TCP.
     pub mqtt: SocketAddr,
+    /// MQTT over TLS, if a further flag asks for it.
+    pub mqtts: Option<SocketAddr>,
     /// Metrics and status.
     pub admin: SocketAddr,
 }
@@ -94,11 +99,19 @@ impl Gateway {
         let mut process = Process::spawn(NAME, &mut command, spec.dir.join("gateway.log"))?;
         let text = written(&mut process, &bound_file)?;
         let bound: Option<GatewayBound> = serde_json::from_str(&text).ok();
-        let addresses = bound.and_then(|b| Some((*b.mqtt.first()?, b.admin?)));
-        let (mqtt, admin) = addresses.ok_or(ChildError::Bound { name: NAME, text })?;
+        let addresses = bound.and_then(|b| {
+            let sealed = b
+                .listeners
+                .iter()
+                .find_map(|url| url.strip_prefix("mqtts://"));
+            let sealed = sealed.and_then(|address| address.parse().ok());
+            Some((*b.mqtt.first()?, sealed, b.admin?))
+        });
+        let (mqtt, mqtts, admin) = addresses.ok_or(ChildError::Bound { name: NAME, text })?;
         Ok(Self {
             process,
             mqtt,
+            mqtts,
             admin,
         })
     }

@@ -5,10 +5,12 @@
 mod process;
 mod gateway;
 mod platform;
+mod mosquitto;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, process::Command};
 
 pub use gateway::{Gateway, GatewaySpec};
+pub use mosquitto::{Mosquitto, MosquittoTls};
 pub use platform::{Platform, PlatformSpec, Yardstick};
 pub use process::{ChildError, Process};
 
@@ -30,5 +32,26 @@ impl Binaries {
         let lab = std::env::current_exe()?;
         let gateway = lab.with_file_name("sensegate");
         Ok(Self { gateway, lab })
+    }
+
+    /// Whether the gateway's `run` has a flag: an older one lacks some.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn gateway_knows(&self, flag: &str) -> io::Result<bool> {
+        let help = Command::new(&self.gateway)
+            .args(["run", "--help"])
+            .output()?;
+        let text = String::from_utf8_lossy(&help.stdout);
+        Ok(text.split_whitespace().any(|word| word == flag))
+    }
+
+    /// What the gateway says of its version.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn gateway_version(&self) -> io::Result<String> {
+        let said = Command::new(&self.gateway).arg("--version").output()?;
+        Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
     }
 }

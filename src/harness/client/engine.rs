@@ -38,10 +38,23 @@ pub enum Turn {
     Stop,
 }
 
+/// A publish that arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// Its packet id, at `QoS` 1 and 2.
+    pub packet_id: Option<u16>,
+    /// The whole packet; its last bytes are the payload.
+    pub frame: &'a [u8],
+}
+
 /// What a load does with its connections.
 pub trait Driver {
     /// A packet arrived; what is appended to `out` leaves at once. A CONNACK that refuses arrives as [`Lost::Refused`].
     fn inbound(&mut self, index: usize, packet: Inbound, out: &mut Vec<u8>, now: Instant);
+    /// A publish arrived, as [`Driver::inbound`]; for those who look at what it says.
+    fn message(&mut self, index: usize, message: Message<'_>, out: &mut Vec<u8>, now: Instant) {
+        self.inbound(index, Inbound::Publish(message.packet_id), out, now);
+    }
     /// A connection ended; it is down and may be opened again in a later turn.
     fn lost(&mut self, index: usize, why: Lost, now: Instant);
     /// Between events: open, send what is due, close.
@@ -159,8 +172,14 @@ fn serve<D: Driver>(
         };
         let malformed = |e| Lost::Broken(io::Error::other(e));
         while let Some((packet, len)) = next_inbound(link.version, rest).map_err(malformed)? {
-            rest = rest.get(len..).unwrap_or_default();
+            let (frame, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            rest = after;
             match packet {
+                Inbound::Publish(packet_id) => {
+                    let message = Message { packet_id, frame };
+                    driver.message(index, message, &mut link.out, now);
+                    continue;
+                }
                 Inbound::ConnAck { code: 0, .. } => link.stage = LinkStage::Up,
                 Inbound::ConnAck { code, .. } => return Err(Lost::Refused(code)),
                 _ => {}
@@ -170,7 +189,7 @@ fn serve<D: Driver>(
         if !rest.is_empty() {
             link.partial = rest.to_vec();
         }
-        if read < scratch.len() {
+        if read < scratch.len() && link.is_drained_by_a_short_read() {
             break;
         }
     }

@@ -7,14 +7,18 @@
 //! ```
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io,
     net::{IpAddr, SocketAddr},
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{DISCONNECT, wire::Version};
+use super::{
+    DISCONNECT,
+    carrier::{Carrier, Tls},
+    wire::Version,
+};
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +42,13 @@ pub struct Opening<'a> {
     pub version: Version,
     /// The encoded CONNECT.
     pub connect: &'a [u8],
+    /// The client's side of TLS; none: plain TCP.
+    pub tls: Option<&'a Tls>,
 }
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) stream: Option<TcpStream>,
+    pub(super) carrier: Option<Carrier>,
     pub(super) stage: LinkStage,
     pub(super) version: Version,
     pub(super) out: Vec<u8>,
@@ -54,7 +60,7 @@ pub(super) struct Link {
 impl Link {
     const fn new() -> Self {
         Self {
-            stream: None,
+            carrier: None,
             stage: LinkStage::Down,
             version: Version::V3,
             out: Vec::new(),
@@ -65,19 +71,24 @@ impl Link {
     }
 
     pub(super) fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
-        match &mut self.stream {
+        match &mut self.carrier {
             None => Err(io::ErrorKind::WouldBlock.into()),
-            Some(stream) => stream.read(scratch),
+            Some(carrier) => carrier.read(scratch),
         }
+    }
+
+    /// Whether a read that did not fill its buffer has taken everything.
+    pub(super) const fn is_drained_by_a_short_read(&self) -> bool {
+        matches!(self.carrier, Some(Carrier::Plain(_)) | None)
     }
 
     /// Writes what waits, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Some(stream) = &mut self.stream else {
+        let Some(carrier) = &mut self.carrier else {
             return Ok(());
         };
         while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match stream.write(rest) {
+            match carrier.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.written += n,
                 Err(e) if would_block(&e) => return Ok(()),
@@ -87,7 +98,10 @@ impl Link {
         }
         self.out.clear();
         self.written = 0;
-        Ok(())
+        match carrier.flush() {
+            Err(e) if would_block(&e) => Ok(()),
+            flushed => flushed,
+        }
     }
 }
 
@@ -142,7 +156,7 @@ impl Links {
             Token(index),
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        link.stream = Some(stream);
+        link.carrier = Some(Carrier::new(stream, opening.tls)?);
         link.stage = LinkStage::Greeting;
         link.version = opening.version;
         link.out.clear();
@@ -167,7 +181,7 @@ impl Links {
     /// Ends a connection without a word; what waited to be written is gone.
     pub fn close(&mut self, index: usize) {
         if let Some(link) = self.links.get_mut(index) {
-            link.stream = None;
+            link.carrier = None;
             link.stage = LinkStage::Down;
             link.out = Vec::new();
             link.written = 0;
@@ -187,6 +201,13 @@ impl Links {
             self.dirty.push(index);
         }
         Some(&mut link.out)
+    }
+
+    /// Bytes that wait to be written to a connection because its socket takes no more.
+    #[must_use]
+    pub fn waiting_bytes(&self, index: usize) -> usize {
+        let link = self.links.get(index);
+        link.map_or(0, |link| link.out.len() - link.written)
     }
 
     pub(super) fn get(&mut self, index: usize) -> Option<&mut Link> {

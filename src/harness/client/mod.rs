@@ -1,17 +1,19 @@
 //! A lean MQTT client for thousands of devices in one thread: hand-made framing over mio, so that the load that a lab
-//! makes costs little beside the gateway it measures. [`wire`] is the bytes, [`link`] one connection, [`engine`] the
-//! loop that drives all of them; what they are for is a [`Driver`]'s affair.
+//! makes costs little beside the gateway it measures. [`wire`] is the bytes, [`link`] one connection, [`carrier`] what
+//! carries it (TCP or TLS), [`engine`] the loop that drives all of them; what they are for is a [`Driver`]'s affair.
 
 mod engine;
+mod carrier;
 mod link;
 mod wire;
 
-pub use engine::{Driver, Engine, Lost, Turn};
+pub use carrier::Tls;
+pub use engine::{Driver, Engine, Lost, Message, Turn};
 pub use link::{LinkStage, Links, Opening};
 pub(in crate::harness) use wire::remaining_length;
 pub use wire::{
-    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, publish,
-    pubrel, subscribe,
+    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, puback,
+    publish, pubrel, subscribe, subscribe_to,
 };
 
 /// A DISCONNECT without a reason, both versions: the orderly end of a connection.

@@ -134,27 +134,42 @@ pub fn connect(version: Version, login: &Login<'_>) -> Result<Bytes, WireError> 
 /// # Errors
 /// The filter is longer than MQTT allows.
 pub fn subscribe(version: Version, filter: &str) -> Result<Bytes, WireError> {
+    subscribe_to(version, (NonZeroU16::MIN, Qos::AtLeastOnce), &[filter])
+}
+
+/// An encoded SUBSCRIBE of these filters, all at one level.
+///
+/// # Errors
+/// A filter is longer than MQTT allows.
+pub fn subscribe_to(
+    version: Version,
+    (packet_id, qos): (NonZeroU16, Qos),
+    filters: &[&str],
+) -> Result<Bytes, WireError> {
     let mut out = BytesMut::new();
+    let qos = match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    };
+    let options = v5::SubscriptionOptions {
+        qos,
+        ..v5::SubscriptionOptions::default()
+    };
     match version {
         Version::V3 => v3::Codec::default().encode(
             v3::Packet::Subscribe {
-                packet_id: NonZeroU16::MIN,
-                topic_filters: vec![(filter.into(), QoS::AtLeastOnce)],
+                packet_id,
+                topic_filters: filters.iter().map(|&f| (f.into(), qos)).collect(),
             },
             &mut out,
         ),
         Version::V5 => v5::Codec::default().encode(
             v5::Packet::Subscribe(v5::Subscribe {
-                packet_id: NonZeroU16::MIN,
+                packet_id,
                 id: None,
                 user_properties: Vec::new(),
-                topic_filters: vec![(
-                    filter.into(),
-                    v5::SubscriptionOptions {
-                        qos: QoS::AtLeastOnce,
-                        ..v5::SubscriptionOptions::default()
-                    },
-                )],
+                topic_filters: filters.iter().map(|&f| (f.into(), options)).collect(),
             }),
             &mut out,
         ),
@@ -211,6 +226,13 @@ pub fn publish(
     })
 }
 
+/// A PUBACK without a reason.
+#[must_use]
+pub const fn puback(packet_id: u16) -> [u8; 4] {
+    let id = packet_id.to_be_bytes();
+    [0x40, 2, id[0], id[1]]
+}
+
 /// A PUBREL.
 #[must_use]
 pub const fn pubrel(packet_id: u16) -> [u8; 4] {
@@ -262,7 +284,7 @@ pub enum Inbound {
         kind: AckKind,
         /// Its packet id.
         packet_id: u16,
-        /// Reason code; 0 in 3.1.1 and where absent.
+        /// Reason code; 0 in 3.1.1 and where absent. Of a SUBACK the highest, which is a refusal if there is one.
         code: u8,
     },
     /// A command for the device, with its packet id at `QoS` 1 and 2.
@@ -304,12 +326,32 @@ pub fn next_inbound(version: Version, bytes: &[u8]) -> Result<Option<(Inbound, u
         9 => Inbound::Ack {
             kind: AckKind::SubAck,
             packet_id: packet_id(body)?,
-            code: body.last().copied().unwrap_or(0),
+            code: suback_code(version, body)?,
         },
         14 => Inbound::Disconnect(body.first().copied().unwrap_or(0)),
         _ => Inbound::Other,
     };
     Ok(Some((packet, frame.len())))
+}
+
+/// The highest code of a SUBACK; MQTT 5 puts properties before its codes.
+fn suback_code(version: Version, body: &[u8]) -> Result<u8, WireError> {
+    let rest = body.get(2..).unwrap_or_default();
+    let codes = match version {
+        Version::V3 => Some(rest),
+        Version::V5 => {
+            let mut length = 0_usize;
+            let end = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
+            for byte in rest.iter().take(end.map_or(0, |end| end + 1)).rev() {
+                length = length << 7 | usize::from(byte & 0x7F);
+            }
+            end.and_then(|end| rest.get(end + 1 + length..))
+        }
+    };
+    let highest = codes.and_then(|codes| codes.iter().max());
+    highest
+        .copied()
+        .ok_or(WireError::Malformed("a SUBACK without a code"))
 }
 
 fn packet_id(body: &[u8]) -> Result<u16, WireError> {
@@ -427,6 +469,19 @@ mod tests {
             ))
         );
         assert!(next_inbound(Version::V5, &[0x40, 0xFF, 0xFF, 0xFF, 0xFF]).is_err());
+    }
+
+    #[test]
+    fn of_a_suback_with_many_codes_the_refusal_counts() {
+        let code = |version, bytes: &[u8]| match next_inbound(version, bytes).unwrap() {
+            Some((Inbound::Ack { code, .. }, _)) => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(Version::V5, &[0x90, 6, 0, 1, 0, 1, 0x87, 0]), 0x87);
+        let reason = [0x90, 8, 0, 1, 4, 0x1F, 0, 1, b'x', 1];
+        assert_eq!(code(Version::V5, &reason), 1);
+        assert_eq!(code(Version::V3, &[0x90, 4, 0, 1, 0x80, 1]), 0x80);
+        assert!(next_inbound(Version::V5, &[0x90, 3, 0, 1, 0x80]).is_err());
     }
 
     #[test]

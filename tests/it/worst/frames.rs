@@ -119,7 +119,7 @@ fn a_huge_first_packet_that_is_no_connect_is_not_waited_for() {
     }
     // The same at full length, as fast as it goes.
     let huge = [&promise(0x30)[..], &vec![b'x'; 1_000_000]].concat();
-    for _ in 0..50 {
+    for _ in 0..5 {
         let mut stranger = scene.dial();
         stranger.flood(&huge, 64 << 20, Duration::from_secs(1));
         assert_eq!(stranger.receive(), None);

@@ -234,9 +234,10 @@ impl Clean {
                     Ok(Turn::Next(done)) => waiting = Some(done),
                     Err(mpsc::RecvTimeoutError::Timeout) => {
                         client.report();
-                        if let Some(done) = waiting.take() {
-                            done.send(()).unwrap();
-                        }
+                        waiting
+                            .take()
+                            .into_iter()
+                            .for_each(|done: mpsc::SyncSender<()>| done.send(()).unwrap());
                     }
                     Err(mpsc::RecvTimeoutError::Disconnected) => return client.leave(),
                 }

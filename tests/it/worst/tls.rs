@@ -65,7 +65,7 @@ impl Office {
         let url = format!("mqtts://127.0.0.1:0?cert={cert}&key={key}");
         let flags = [&["--mqtt-listen", &url], flags].concat();
         let scene = Scene::on(Node::new(&flags));
-        let address = scene.gateway.listeners[1];
+        let address = scene.gateway.listeners[1].1;
         (scene, address)
     }
 
@@ -224,7 +224,7 @@ fn encrypter(
     }
 }
 
-/// So many ClientHellos as records of a connection that is long established.
+/// So many `ClientHellos` as records of a connection that is long established.
 fn hellos(mut encrypter: Box<dyn MessageEncrypter>, seq: u64, count: u64) -> Vec<u8> {
     let mut hello = vec![0x01, 0, 0, 41, 3, 3];
     hello.extend([7; 32]);

@@ -54,6 +54,7 @@ impl Crew {
                 source,
                 version,
                 connect: &connect,
+                tls: None,
             },
         )?;
         Ok(())
