@@ -4,6 +4,7 @@
 mod access;
 mod cli;
 mod client;
+mod clients;
 mod delivery;
 mod demo;
 mod device;
