@@ -14,13 +14,16 @@ RUN_TESTS = $(if $(shell command -v cargo-nextest),cargo nextest run --cargo-pro
 DEMO_FLAGS ?= --duration 60s
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint bench docs build install deps deps-test clients
+.PHONY: help demo test lint bench docs build install deps deps-bench deps-test clients
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile | sed 's/:/\t/2' | expand -t 24
 
 deps:
 	@scripts/install-deps build
+
+deps-bench:
+	@scripts/install-deps bench
 
 deps-test:
 	@scripts/install-deps test
@@ -39,10 +42,11 @@ test: deps-test clients  ## install what is missing and run all tests
 lint: deps-test  ## formatting, clippy, licences and bans, the unit's hardening, the metrics' names
 	@$(ROCKSDB); scripts/lint
 
-bench: deps  ## the figures of docs/benchmarks.md, with their yardsticks
+bench: deps-bench  ## the figures of docs/benchmarks.md, with their yardsticks
 	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
 	@$(ROCKSDB); cargo bench --bench normalise --bench spool --bench vault
 	@$(FILES); target/release/sensegate-lab bench --markdown
+	@$(FILES); for part in fan-out tls storm auth; do target/release/sensegate-lab bench $$part --markdown; done
 
 docs: deps  ## write the reference pages anew from the tables in the code
 	@$(ROCKSDB); for page in configuration metrics classes; do \

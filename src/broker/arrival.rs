@@ -75,10 +75,11 @@ impl<I: Inlet> Connection<I> {
             let reason = ConnectAckReason::ConnectionRateExceeded;
             return self.turn_away(version, reason, scratch);
         }
+        let certificate = self.certificate();
         let credentials = Credentials {
             username: connect.username.as_deref(),
             password: connect.password.as_deref(),
-            certificate: None,
+            certificate: certificate.as_deref(),
             now: core.clock.now(),
         };
         match core.access.load().authentication.ask(&credentials) {
@@ -117,6 +118,10 @@ impl<I: Inlet> Connection<I> {
         admitted: Admitted,
         scratch: &mut Scratch,
     ) {
+        // Lists may have changed since the handshake.
+        if self.is_listed() {
+            return self.deny(version, Denied::Banned, scratch);
+        }
         let core = self.core();
         let access = core.access.load();
         let agreed = agree(

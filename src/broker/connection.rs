@@ -22,13 +22,11 @@ use std::{
 };
 
 use rmqtt_codec::v5::{ConnectAck, DisconnectReasonCode};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    certificate::PeerCertificate,
     gate::Entry,
     hub::{Core, Hub},
     inlet::Inlet,
@@ -37,8 +35,9 @@ use super::{
     metrics::Ending,
     pulse::Ticks,
     scratch::{Scratch, with_scratch},
-    session::{Mail, Session, Subscription},
+    session::{Mail, Session},
     stage::{Hold, Stage},
+    transport::Stream,
 };
 
 /// Bytes that may wait for a slow reader before its own packets are left unread.
@@ -60,7 +59,7 @@ pub(crate) struct Connection<I: Inlet> {
     pub(crate) intake: Option<TaskTrackerToken>,
     partial: Vec<u8>,
     unsent: Vec<u8>,
-    stream: TcpStream,
+    stream: Stream,
     slot: Slot,
     pub(crate) peer: IpAddr,
     pub(crate) entry: Entry,
@@ -70,7 +69,7 @@ pub(crate) struct Connection<I: Inlet> {
 impl<I: Inlet> Connection<I> {
     pub(crate) fn new(
         hub: Arc<Hub<I>>,
-        stream: TcpStream,
+        stream: Stream,
         peer: IpAddr,
         entry: Entry,
         intake: TaskTrackerToken,
@@ -163,57 +162,15 @@ impl<I: Inlet> Connection<I> {
         self.intake = None;
     }
 
-    fn hear_signals(&mut self, signals: Signals, scratch: &mut Scratch) {
-        if signals.has(Signals::MAIL)
-            && let Some(session) = &mut self.session
-        {
-            session.mail = Mail::Waits;
-        }
-        let open = matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open);
-        if signals.has(Signals::ABORT) {
-            if open {
-                self.depart(Ending::Broker(DisconnectReasonCode::ServerShuttingDown));
-            }
-            self.stage = Stage::Done;
-        } else if !open {
-            if signals.has(Signals::SILENT) || signals.has(Signals::STALLED) {
-                self.stage = Stage::Done;
-            }
-        } else if signals.has(Signals::TAKEN_OVER) {
-            self.dismiss(DisconnectReasonCode::SessionTakenOver, None, scratch);
-        } else if signals.has(Signals::SHUTDOWN) {
-            self.dismiss(DisconnectReasonCode::ServerShuttingDown, None, scratch);
-        } else if signals.has(Signals::EXPIRED) {
-            let what = Some("the credentials have expired");
-            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
-        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
-            let what = Some("the credentials are revoked or the rights have changed");
-            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
-        } else if signals.has(Signals::STALLED) {
-            self.depart(Ending::Stalled);
-            self.stage = Stage::Done;
-        } else if signals.has(Signals::SILENT) {
-            if self.stage == Stage::Open {
-                self.dismiss(DisconnectReasonCode::KeepAliveTimeout, None, scratch);
-            } else {
-                self.depart(Ending::ConnectDeadline);
-                self.stage = Stage::Done;
-            }
-        }
+    /// The client's certificate, if it has shown one.
+    pub(crate) fn certificate(&self) -> Option<Arc<PeerCertificate>> {
+        self.stream.certificate()
     }
 
-    fn may_stay(&self) -> bool {
-        self.session.as_ref().is_none_or(|session| {
-            let access = self.core().access.load();
-            let now = self.core().clock.now();
-            let principal = &session.principal;
-            let may_hear = |subscription: &Subscription| {
-                let filter = subscription.inner();
-                access.rights.may_subscribe(principal, filter)
-            };
-            access.recheck(principal, None, session.until, now).is_ok()
-                && session.kept.subscriptions.iter().all(may_hear)
-        })
+    /// Whether a revocation list in force now holds the client's certificate.
+    pub(crate) fn is_listed(&self) -> bool {
+        let shown = self.certificate();
+        shown.is_some_and(|shown| self.core().transport.is_revoked(&shown))
     }
 
     /// Offers a publish again that there was no room for.

@@ -10,11 +10,12 @@ use super::{
     inlet::Inlet,
     key::Key,
     limits::{Limit, Who},
+    line::Signals,
     metrics::Ending,
     pulse::Ticks,
     registry::{Absence, Leaving},
     scratch::Scratch,
-    session::{Presence, Session, Will},
+    session::{Mail, Presence, Session, Subscription, Will},
     stage::Stage,
     wire::{Version, Violation},
 };
@@ -27,6 +28,61 @@ enum Claim {
 }
 
 impl<I: Inlet> Connection<I> {
+    /// Takes what the sweep, a successor, a reload or a stop had to say.
+    pub(crate) fn hear_signals(&mut self, signals: Signals, scratch: &mut Scratch) {
+        if signals.has(Signals::MAIL)
+            && let Some(session) = &mut self.session
+        {
+            session.mail = Mail::Waits;
+        }
+        let open = matches!(self.stage, Stage::Greeting | Stage::Claiming | Stage::Open);
+        if signals.has(Signals::ABORT) {
+            if open {
+                self.depart(Ending::Broker(DisconnectReasonCode::ServerShuttingDown));
+            }
+            self.stage = Stage::Done;
+        } else if !open {
+            if signals.has(Signals::SILENT) || signals.has(Signals::STALLED) {
+                self.stage = Stage::Done;
+            }
+        } else if signals.has(Signals::TAKEN_OVER) {
+            self.dismiss(DisconnectReasonCode::SessionTakenOver, None, scratch);
+        } else if signals.has(Signals::SHUTDOWN) {
+            self.dismiss(DisconnectReasonCode::ServerShuttingDown, None, scratch);
+        } else if signals.has(Signals::EXPIRED) {
+            let what = Some("the credentials have expired");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
+        } else if signals.has(Signals::RECHECK) && !self.may_stay() {
+            let what = Some("the credentials are revoked or the rights have changed");
+            self.dismiss(DisconnectReasonCode::NotAuthorized, what, scratch);
+        } else if signals.has(Signals::STALLED) {
+            self.depart(Ending::Stalled);
+            self.stage = Stage::Done;
+        } else if signals.has(Signals::SILENT) {
+            if self.stage == Stage::Open {
+                self.dismiss(DisconnectReasonCode::KeepAliveTimeout, None, scratch);
+            } else {
+                self.depart(Ending::ConnectDeadline);
+                self.stage = Stage::Done;
+            }
+        }
+    }
+
+    fn may_stay(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| {
+            let access = self.core().access.load();
+            let now = self.core().clock.now();
+            let principal = &session.principal;
+            let may_hear = |subscription: &Subscription| {
+                let filter = subscription.inner();
+                access.rights.may_subscribe(principal, filter)
+            };
+            let shown = self.certificate();
+            let checked = access.recheck(principal, shown.as_deref(), session.until, now);
+            checked.is_ok() && !self.is_listed() && session.kept.subscriptions.iter().all(may_hear)
+        })
+    }
+
     /// The client broke the protocol.
     pub(crate) fn violate(&mut self, violation: Violation, scratch: &mut Scratch) {
         let version = self

@@ -15,6 +15,7 @@ use super::{
     line::Signals,
     message::Message,
     session::down_topic,
+    transport::Reloaded,
 };
 use crate::{config::AuthConfig, domain::Identity};
 
@@ -154,6 +155,18 @@ impl Handle {
     #[must_use]
     pub fn sessions_away(&self) -> usize {
         self.core.registry.away()
+    }
+
+    /// Reads the listeners' certificates, keys and revocation lists again, each listener's as a whole or not at all.
+    /// Open connections go on with what they were made with, and look whether their certificate is revoked now. Reads
+    /// files: not for a worker of the runtime.
+    #[must_use]
+    pub fn reload_certificates(&self) -> Reloaded {
+        let reloaded = self.core.transport.reload();
+        if reloaded.replaced > 0 {
+            self.core.lines.signal_all(Signals::RECHECK);
+        }
+        reloaded
     }
 
     /// Stops accepting and reading. When it resolves, no further publish will be offered; acknowledgements that are

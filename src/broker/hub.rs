@@ -27,6 +27,7 @@ use super::{
     pulse::{Pulse, Ticks},
     registry::Registry,
     session::Will,
+    transport::Transport,
 };
 use crate::{
     config::MqttConfig,
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) transport: Transport,
     /// Who comes in, and when.
     pub(crate) admission: Admission<Pending>,
     /// What those who are in may cost.
@@ -70,6 +72,7 @@ impl Core {
     pub(crate) fn new(
         config: MqttConfig,
         access: Access,
+        transport: Transport,
         clock: Arc<dyn Clock>,
         archive: Arc<dyn Archive>,
     ) -> Self {
@@ -111,6 +114,7 @@ impl Core {
             intakes: TaskTracker::new(),
             tasks: TaskTracker::new(),
             wills: Mutex::default(),
+            transport,
             config,
             access: ArcSwap::from_pointee(access),
             exchange: Arc::new(exchange),

@@ -21,6 +21,7 @@ pub mod access;
 pub mod archive;
 mod topics;
 mod listener;
+pub mod transport;
 mod gate;
 mod limits;
 mod connection;
@@ -55,9 +56,10 @@ pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
 pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;
+pub use transport::Reloaded;
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener as StdListener},
     sync::Arc,
 };
@@ -68,10 +70,12 @@ use self::{
     access::Access,
     archive::Memory,
     hub::{Core, Hub},
+    listener::Porch,
+    transport::{Port, Transport},
 };
 use crate::{
-    config::{AuthConfig, MqttConfig},
-    domain::Clock,
+    config::{self, AuthConfig, MqttConfig},
+    domain::{Clock, SystemClock},
     supervise::TaskSet,
 };
 
@@ -83,23 +87,41 @@ pub struct Broker;
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<StdListener>,
+    transport: Transport,
     config: MqttConfig,
     access: Access,
+}
+
+/// What a listener was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundAddress {
+    /// What carries MQTT there.
+    pub transport: config::Transport,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.transport.scheme(), self.address)
+    }
 }
 
 impl Broker {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address cannot be listened on, or a file of access cannot be used.
+    /// An address cannot be listened on, a file of access or a listener's certificates cannot be used.
     pub fn bind(mqtt: &MqttConfig, auth: &AuthConfig) -> Result<Bound, BindError> {
         if mqtt.listen.is_empty() {
             return Err(BindError::NoAddress);
         }
         let access = Access::load(auth)?;
-        let listeners = mqtt.listen.iter().map(|&address| listener::listen(address));
+        let transport = Transport::load(mqtt, Arc::new(SystemClock))?;
+        let listeners = mqtt.listen.iter().map(|one| listener::listen(one.address));
         Ok(Bound {
             listeners: listeners.collect::<Result<_, _>>()?,
+            transport,
             config: mqtt.clone(),
             access,
         })
@@ -107,16 +129,26 @@ impl Broker {
 }
 
 impl Bound {
-    /// The addresses listened on, with the ports that were chosen for port 0.
+    /// What is listened on, in the order of the configuration, with the ports that were chosen for port 0.
     ///
     /// # Errors
     /// The system does not say.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(StdListener::local_addr).collect()
+    pub fn addresses(&self) -> io::Result<Vec<BoundAddress>> {
+        let bound = |(listener, port): (&StdListener, &Arc<Port>)| {
+            Ok(BoundAddress {
+                transport: port.kind(),
+                address: listener.local_addr()?,
+            })
+        };
+        self.listeners
+            .iter()
+            .zip(self.transport.ports())
+            .map(bound)
+            .collect()
     }
 
-    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and one for each connection. What
-    /// must survive a restart is kept in `memory`'s archive.
+    /// Starts to serve: one task for each listener, one for those who wait to come in and one for the sweep in `tasks`, and
+    /// one for each connection. What must survive a restart is kept in `memory`'s archive.
     ///
     /// # Errors
     /// A listener cannot be handed to the runtime.
@@ -128,18 +160,18 @@ impl Bound {
         tasks: &mut TaskSet,
     ) -> io::Result<Handle> {
         let Memory { archive, records } = memory;
-        let core = Core::new(self.config, self.access, clock, archive);
+        let core = Core::new(self.config, self.access, self.transport, clock, archive);
         let core = Arc::new(core);
         restore::restore(&core, records).tell();
         let hub = Arc::new(Hub {
             core: Arc::clone(&core),
             inlet,
         });
-        for listener in self.listeners {
+        for (listener, port) in self.listeners.into_iter().zip(core.transport.ports()) {
             let listener = TcpListener::from_std(listener)?;
             let intake = core.intakes.token();
-            let accept = listener::accept(Arc::clone(&hub), listener, intake, tasks.token());
-            tasks.spawn("mqtt-accept", accept);
+            let porch = Porch::new(Arc::clone(&hub), Arc::clone(port));
+            tasks.spawn("mqtt-accept", porch.accept(listener, intake, tasks.token()));
         }
         let intake = core.intakes.token();
         let admit = listener::admit(Arc::clone(&hub), intake, tasks.token());

@@ -1,12 +1,15 @@
 //! `sensegate check`: everything that can be known to be wrong without starting, all of it at once.
 
+use std::sync::Arc;
+
 use super::{Exit, Failure, print_plain, warn};
 use crate::{
-    broker::access::Access,
+    broker::{access::Access, transport},
     config::{
         AuthMethod, Config, ConfigError, Sources,
         key::{self, Keyless, Missing, credentials},
     },
+    domain::{Clock, SystemClock},
     normalise::Classes,
 };
 
@@ -31,6 +34,16 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
             0
         }
     };
+    let certificates = transport::examine(
+        merged.listeners(),
+        &(Arc::new(SystemClock) as Arc<dyn Clock>),
+    );
+    for warning in &certificates.warnings {
+        warn(warning);
+    }
+    if !certificates.faults.is_empty() {
+        add(Failure::lines(Exit::Config.code(), certificates.faults));
+    }
     for failure in access_faults(merged.config()) {
         add(failure);
     }

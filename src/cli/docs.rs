@@ -45,7 +45,8 @@ fn configuration() -> Result<String, fmt::Error> {
          lower source; in a variable its items are separated by commas. An empty variable counts as absent. Sizes take `B`,\n\
          `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`; durations `ms`, `s`, `m`, `h`, `d`.\n\n\
          `sensegate check` says everything that is wrong; `--print-config` prints what is in force and where it comes from.\n\
-         SIGHUP reads the file again and puts `log.level`, the classes and everything of `auth` in force, with the files that it\n         names; everything else needs a restart.\n",
+         SIGHUP reads the file again and puts `log.level`, the classes and everything of `auth` in force, with the files that it\n\
+         names and the listeners' certificates; everything else needs a restart.\n",
     );
     let mut section = "";
     for setting in settings() {

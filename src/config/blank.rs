@@ -2,11 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::access::AuthConfig;
-use super::limits::LimitsConfig;
-use super::stages::{
-    AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat, MqttConfig,
-    NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig, WhenFull,
+use super::{
+    access::AuthConfig,
+    limits::LimitsConfig,
+    listener::ListenerDefaults,
+    stages::{
+        AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
+        MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig,
+        WhenFull,
+    },
 };
 use crate::domain::LaneMap;
 
@@ -18,6 +22,7 @@ pub(super) fn blank() -> Config {
             stop_deadline: Duration::ZERO,
             worker_threads: 0,
             bound_file: None,
+            watch_interval: Duration::ZERO,
         },
         log: LogConfig {
             format: LogFormat::Text,
@@ -52,9 +57,10 @@ pub(super) fn blank() -> Config {
     }
 }
 
-const fn mqtt() -> MqttConfig {
+fn mqtt() -> MqttConfig {
     MqttConfig {
         listen: Vec::new(),
+        listener_defaults: ListenerDefaults::default(),
         connections_max: 0,
         connections_per_address_max: 0,
         packet_bytes_max: 0,

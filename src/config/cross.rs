@@ -121,7 +121,7 @@ pub(super) fn check(config: &Config, settled: &[Settled], problems: &mut Vec<Pro
     if let (Some(admin), Some(listen)) = (
         find(settled, "admin.listen"),
         config.admin.listen.filter(|address| address.port() != 0),
-    ) && config.mqtt.listen.contains(&listen)
+    ) && config.mqtt.listen.iter().any(|one| one.address == listen)
     {
         let what = format!("{:?} is an address of mqtt.listen too", listen.to_string());
         problems.push(Problem::new(admin.origin.clone(), "admin.listen", what));

@@ -5,6 +5,7 @@
 //! flags over `SENSEGATE_*` over TOML over defaults; a list replaces the list of a lower source.
 
 mod stages;
+mod listener;
 mod limits;
 mod access;
 mod template;
@@ -34,6 +35,14 @@ pub use access::{
 pub use limits::{
     ConnectLimits, LimitsConfig, QueueLimits, RateLimits, RatePolicy, RetainedLimits,
     SessionLimits, SizeLimits, WhenQueueFull,
+};
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a section is named after what it sets up"
+)]
+pub use listener::{
+    ClientCa, ClientCert, ClientTrust, ListenerConfig, ListenerDefaults, ProxyConfig, TlsConfig,
+    Transport, WEBSOCKET_PATH,
 };
 pub use print::example_toml;
 #[expect(

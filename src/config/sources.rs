@@ -11,6 +11,7 @@ use super::{
     blank::blank,
     cross,
     file::{self, FileValues, hint},
+    listener::ListenerConfig,
     problem::{ConfigError, Origin, Problem},
     setting::{Preset, Raw, Setting, Value},
     stages::Config,
@@ -206,6 +207,12 @@ impl Merged {
     #[must_use]
     pub fn class_dir(&self) -> Option<&Path> {
         self.config.normalise.class_dir.as_deref()
+    }
+
+    /// The listeners as far as they could be settled, for `sensegate check`.
+    #[must_use]
+    pub fn listeners(&self) -> &[ListenerConfig] {
+        &self.config.mqtt.listen
     }
 
     /// The configuration.

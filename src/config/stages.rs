@@ -2,8 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::access::AuthConfig;
-use super::limits::LimitsConfig;
+use super::{
+    access::AuthConfig,
+    limits::LimitsConfig,
+    listener::{ListenerConfig, ListenerDefaults},
+};
 use crate::domain::LaneMap;
 
 /// The whole configuration; only the command line and the composition root see it.
@@ -42,6 +45,8 @@ pub struct NodeConfig {
     pub worker_threads: usize,
     /// Where the addresses that were bound are written, as JSON, once the gateway is ready.
     pub bound_file: Option<PathBuf>,
+    /// How often files that may change while running are looked at.
+    pub watch_interval: Duration,
 }
 
 /// Form of the log lines.
@@ -65,8 +70,10 @@ pub struct LogConfig {
 /// The MQTT listeners and sessions.
 #[derive(Debug, Clone)]
 pub struct MqttConfig {
-    /// Addresses to listen on, TCP.
-    pub listen: Vec<SocketAddr>,
+    /// Where to listen.
+    pub listen: Vec<ListenerConfig>,
+    /// What listeners took that did not say otherwise.
+    pub listener_defaults: ListenerDefaults,
     /// Most connections at once.
     pub connections_max: usize,
     /// Most connections at once from one source address.

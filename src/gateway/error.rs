@@ -56,7 +56,7 @@ impl GatewayError {
         match self {
             Self::Runtime(_) => 71,
             Self::Metrics(_) | Self::Failed(_) => 70,
-            Self::Mqtt(BindError::Access(_)) | Self::Classes(_) => 78,
+            Self::Mqtt(BindError::Access(_) | BindError::Transport(_)) | Self::Classes(_) => 78,
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),
             Self::BoundFile { .. } => 73,

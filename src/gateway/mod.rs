@@ -7,6 +7,7 @@ mod kept;
 mod reload;
 mod running;
 mod status;
+mod watch;
 
 #[expect(
     clippy::module_name_repetitions,
@@ -31,18 +32,20 @@ use crate::{
 };
 
 /// Every stage's metrics, for the exporter and for docs/metrics.md.
-pub const STAGES: [(&str, &[Metric]); 8] = [
+pub const STAGES: [(&str, &[Metric]); 9] = [
     ("broker", broker::METRICS),
     ("access", broker::access::METRICS),
     ("broker: limits", broker::LIMIT_METRICS),
     ("exchange", broker::EXCHANGE_METRICS),
+    ("transport", broker::transport::METRICS),
     ("vault", vault::METRICS),
     ("ingest", ingest::METRICS),
     ("spool", spool::METRICS),
     ("uplink", uplink::METRICS),
 ];
 
-/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads classes, access and the log filter;
+/// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads certificates, classes, access and
+/// the log filter, and so does a change of the files that certificates and access were read from;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors
@@ -70,6 +73,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), GatewayError> {
 async fn serve(config: Config, reread: Reread, exporter: Exporter) -> Result<(), GatewayError> {
     let mut signals = Signals::new().map_err(GatewayError::Runtime)?;
     let mut running = Box::pin(Running::start(config, Arc::new(SystemClock), exporter)).await?;
+    let changes = running.changes();
     let failure = loop {
         tokio::select! {
             biased;
@@ -81,6 +85,7 @@ async fn serve(config: Config, reread: Reread, exporter: Exporter) -> Result<(),
                 }
                 Asked::Reload => Box::pin(running.reload(&reread)).await,
             },
+            () = changes.notified() => Box::pin(running.reload(&reread)).await,
         }
     };
     if let Some(failure) = &failure {

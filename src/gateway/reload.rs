@@ -1,5 +1,6 @@
-//! What SIGHUP changes: the classes, access (keys, token keys, passwords, revocations, rights) and the log filter, all or
-//! nothing each. A set that is wrong leaves the old one in force and is told in the log. Everything else takes a restart.
+//! What SIGHUP changes: the listeners' certificates, the classes, access (keys, token keys, passwords, revocations, rights)
+//! and the log filter, all or nothing each. A set that is wrong leaves the old one in force and is told in the log.
+//! Everything else takes a restart.
 
 use std::{fmt, path::Path, sync::Arc};
 

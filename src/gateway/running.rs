@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     GatewayError,
@@ -16,6 +16,7 @@ use super::{
     kept::{Kept, Writers},
     reload::{self, Reread},
     status::GatewayStatus,
+    watch::Watch,
 };
 use crate::{
     admin::{Admin, Notifier},
@@ -43,6 +44,8 @@ pub(super) struct Running {
     ingest: Arc<Ingest<Receipt>>,
     /// Digest of the classes in force, for the next stream's Hello.
     schema: watch::Sender<[u8; 32]>,
+    /// Told when files have changed that are read again while running.
+    changes: Arc<Notify>,
     broker: Handle,
     writers: Writers,
     /// Broker's tasks, uplink's tasks, and admin's and the watchdog's.
@@ -57,6 +60,7 @@ impl Running {
         clock: Arc<dyn Clock>,
         exporter: Exporter,
     ) -> Result<Self, GatewayError> {
+        let watched = Watch::new(&config.mqtt.listen);
         let ports = Ports::bind(&config).await?;
         let classes = reload::classes(&config.normalise)?;
         let Kept {
@@ -95,6 +99,7 @@ impl Running {
             )
             .map_err(GatewayError::Runtime)?;
         broker.replace_classes(classes.iter().map(Class::id));
+        let changes = watched.start(config.node.watch_interval, &broker, &mut reception);
 
         let status = Arc::new(GatewayStatus {
             node: config.node.clone(),
@@ -112,10 +117,7 @@ impl Running {
         let notifier = Arc::new(Notifier::from_env());
         let outlook = look_out(ports.admin, status, exporter, &notifier);
 
-        if let Some(path) = &config.node.bound_file {
-            ports.addresses.write(path)?;
-        }
-        ports.addresses.tell();
+        ports.addresses.tell(config.node.bound_file.as_deref())?;
         notifier.ready();
         Ok(Self {
             stop_deadline: config.node.stop_deadline,
@@ -123,6 +125,7 @@ impl Running {
             notifier,
             ingest,
             schema,
+            changes,
             broker,
             writers,
             reception,
@@ -140,9 +143,20 @@ impl Running {
         }
     }
 
+    /// Told when a reload is due because files have changed.
+    pub(super) fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changes)
+    }
+
     /// Puts in force what can change while running; what is wrong stays as it was.
     pub(super) async fn reload(&self, reread: &Reread) {
         self.notifier.reloading();
+        let broker = self.broker.clone();
+        let reread_certificates = move || broker.reload_certificates();
+        match tokio::task::spawn_blocking(reread_certificates).await {
+            Ok(certificates) => tracing::debug!(?certificates, "reload"),
+            Err(error) => tracing::error!(%error, "reload: reading the certificates failed"),
+        }
         match reread.read() {
             Err(problems) => tracing::error!(problems, "reload: the configuration stays as it was"),
             Ok(config) => {

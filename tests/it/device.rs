@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, v5};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, QoS, v5};
 use sensegate::{broker::auth, domain::Identity};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
@@ -18,24 +18,45 @@ pub(crate) struct Device {
     username: String,
 }
 
+/// What a device connects with: the password that the gateway's key gives its username.
+pub(crate) fn options(host: &str, port: u16, username: &str) -> MqttOptions {
+    let (_, device) = username.split_once('/').unwrap();
+    let mut options = MqttOptions::new(device, host, port);
+    let identity = Identity::parse(username).unwrap();
+    options.set_credentials(username, auth::token(KEY, &identity));
+    options.set_keep_alive(Duration::from_secs(30));
+    options
+}
+
 impl Device {
     /// Connects with the password that the gateway's key gives its username.
     pub(crate) async fn connect(address: SocketAddr, class: &str, device: &str) -> Self {
         let username = format!("{class}/{device}");
-        let mut options = MqttOptions::new(device, address.ip().to_string(), address.port());
-        let identity = Identity::parse(&username).unwrap();
-        options.set_credentials(&username, auth::token(KEY, &identity));
-        options.set_keep_alive(Duration::from_secs(30));
-        let (client, events) = AsyncClient::new(options, 64);
-        let mut device = Self {
+        let options = options(&address.ip().to_string(), address.port(), &username);
+        Self::connect_with(options)
+            .await
+            .expect("the broker lets the device in")
+    }
+
+    /// Connects as the options say; the error is the client library's.
+    pub(crate) async fn connect_with(options: MqttOptions) -> Result<Self, ConnectionError> {
+        let username = options.credentials().unwrap().username;
+        let (client, mut events) = AsyncClient::new(options, 64);
+        let answered = async {
+            loop {
+                if let Event::Incoming(Packet::ConnAck(_)) = events.poll().await? {
+                    return Ok::<(), ConnectionError>(());
+                }
+            }
+        };
+        timeout(DEADLINE, answered)
+            .await
+            .expect("the broker answers")?;
+        Ok(Self {
             client,
             events,
             username,
-        };
-        device
-            .await_packet(|packet| matches!(packet, Packet::ConnAck(_)))
-            .await;
-        device
+        })
     }
 
     /// Publishes on the device's own `up` topic and waits for the acknowledgement of its `QoS`.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod bench;
 mod cli;
 mod client;
 mod clients;
@@ -14,5 +15,6 @@ mod path;
 mod platform;
 mod stop;
 mod support;
+mod transport;
 mod vault;
 mod worst;

@@ -29,8 +29,8 @@ pub(crate) struct Gateway {
     child: Child,
     notify: UnixDatagram,
     pub(crate) mqtt: SocketAddr,
-    /// Every MQTT address, in the order of the flags; the first is [`Self::mqtt`].
-    pub(crate) listeners: Vec<SocketAddr>,
+    /// Every MQTT address with its scheme, in the order of the flags; the first is [`Self::mqtt`].
+    pub(crate) listeners: Vec<(String, SocketAddr)>,
     pub(crate) admin: SocketAddr,
 }
 
@@ -82,7 +82,7 @@ impl Node {
                 return Ok(Gateway {
                     child,
                     notify,
-                    mqtt: listeners[0],
+                    mqtt: listeners[0].1,
                     listeners,
                     admin,
                 });
@@ -152,6 +152,12 @@ impl Gateway {
         panic!("the gateway did not say that it has reloaded");
     }
 
+    /// Where the listener of a scheme listens: its `at`th, counted from 0.
+    pub(crate) fn listener(&self, scheme: &str, at: usize) -> SocketAddr {
+        let mut found = self.listeners.iter().filter(|(name, _)| name == scheme);
+        found.nth(at).unwrap().1
+    }
+
     /// Memory that the process holds, KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -214,13 +220,16 @@ fn received(notify: &UnixDatagram, wanted: &str) -> bool {
         .any(|line| line == wanted)
 }
 
-fn addresses(bound: &Path) -> (Vec<SocketAddr>, SocketAddr) {
+fn addresses(bound: &Path) -> (Vec<(String, SocketAddr)>, SocketAddr) {
     let bound: Value = serde_json::from_slice(&fs::read(bound).unwrap()).unwrap();
-    let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
-    let listeners = bound["mqtt"].as_array().unwrap();
+    let listener = |url: &Value| {
+        let (scheme, address) = url.as_str().unwrap().split_once("://").unwrap();
+        (scheme.to_owned(), address.parse().unwrap())
+    };
+    let listeners = bound["listeners"].as_array().unwrap();
     (
-        listeners.iter().map(address).collect(),
-        address(&bound["admin"]),
+        listeners.iter().map(listener).collect(),
+        bound["admin"].as_str().unwrap().parse().unwrap(),
     )
 }
 

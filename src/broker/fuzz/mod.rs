@@ -4,7 +4,6 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
-    clippy::unreachable,
     reason = "a panic is what a fuzz target reports with"
 )]
 

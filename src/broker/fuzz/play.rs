@@ -32,6 +32,7 @@ use super::super::{
     inlet::{Inbound, Inlet, Offer, Receipt},
     line::locked,
     sweep,
+    transport::{Stream, Transport},
 };
 use crate::{
     config::{AuthConfig, MqttConfig, RightsConfig},
@@ -149,9 +150,11 @@ impl Play {
         let access = Access::load(&auth).expect("a key");
         let clock = Arc::new(StillClock::default());
         let archive = Forgetful::new();
+        let transport = Transport::load(&config(), Arc::clone(&clock) as Arc<dyn Clock>);
         let core = Core::new(
             config(),
             access,
+            transport.expect("no certificates"),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(archive.clone()),
         );
@@ -175,7 +178,7 @@ impl Play {
             ours.set_nonblocking(true).expect("a socket");
             // To the runtime a socket is a socket.
             let ours = std::net::TcpStream::from(OwnedFd::from(ours));
-            let stream = TcpStream::from_std(ours).expect("a runtime");
+            let stream = Stream::Tcp(TcpStream::from_std(ours).expect("a runtime"));
             let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
             let core = &self.hub.core;
             core.gate.enter(peer).expect("room");

@@ -248,7 +248,7 @@ fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let mqtt = MqttConfig {
-        listen: vec![address],
+        listen: vec![address.to_string().parse().unwrap()],
         ..config()
     };
     let error = Broker::bind(&mqtt, &hmac()).unwrap_err().to_string();

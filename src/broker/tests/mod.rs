@@ -67,6 +67,7 @@ struct Rig {
 fn config() -> MqttConfig {
     MqttConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listener_defaults: crate::config::ListenerDefaults::default(),
         connections_max: 1000,
         connections_per_address_max: 1000,
         packet_bytes_max: 4096,
@@ -97,7 +98,7 @@ impl Rig {
 
     fn with(mqtt: &MqttConfig, auth: &AuthConfig) -> Self {
         let bound = Broker::bind(mqtt, auth).unwrap();
-        let address = bound.addresses().unwrap()[0];
+        let address = bound.addresses().unwrap()[0].address;
         let (sender, seen) = mpsc::channel(4096);
         let inlet = Arc::new(Script::new(sender));
         let clock = Arc::new(TestClock {

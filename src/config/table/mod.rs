@@ -3,7 +3,9 @@
 
 mod access;
 mod delivery;
+mod listeners;
 mod limits;
+mod holdings;
 mod node;
 mod queue;
 mod reception;
@@ -13,11 +15,13 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock};
 
 use super::setting::{Preset, Setting, Shape};
 
-const TABLES: [&[Setting]; 7] = [
+const TABLES: [&[Setting]; 9] = [
     node::SETTINGS,
+    listeners::SETTINGS,
     reception::SETTINGS,
     access::SETTINGS,
     limits::SETTINGS,
+    holdings::SETTINGS,
     sessions::SETTINGS,
     queue::SETTINGS,
     delivery::SETTINGS,
@@ -102,22 +106,15 @@ fn narrow_u16(n: u64) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_error| {
         "is no address with a port, for example 0.0.0.0:1883 or [::]:1883".to_owned()
     })
 }
 
-fn addresses(items: &[String]) -> Result<Vec<SocketAddr>, (String, String)> {
-    let mut found = Vec::with_capacity(items.len());
-    for item in items {
-        let one = address(item).map_err(|what| (item.clone(), what))?;
-        if found.contains(&one) && one.port() != 0 {
-            return Err((item.clone(), "stands there twice".to_owned()));
-        }
-        found.push(one);
-    }
-    Ok(found)
+/// Whether an address is taken already; port 0 is a new one each time.
+fn address_clash(taken: impl IntoIterator<Item = SocketAddr>, one: SocketAddr) -> bool {
+    one.port() != 0 && taken.into_iter().any(|other| other == one)
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

@@ -75,7 +75,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "node.bound_file",
         flag: "bound-file",
         default: Preset::Unset,
-        help: "File in which to write the addresses that were bound, as JSON, once they are: {\"mqtt\": [...], \"admin\": ...}.",
+        help: "File in which to write the addresses that were bound, as JSON, once they are: {\"listeners\": [URLs], \"mqtt\": [those of plain TCP], \"admin\": ...}.",
         reason: "Of use only where a port is 0, the system's choice.",
         shape: Shape::Text {
             named: "FILE",
@@ -86,6 +86,19 @@ pub(super) const SETTINGS: &[Setting] = &[
                 config.node.bound_file = Some(text.into());
                 Ok(())
             },
+        },
+    },
+    Setting {
+        key: "node.watch_interval",
+        flag: "watch-interval",
+        default: Preset::Text("5s"),
+        help: "How often files that may change while running (certificates, keys, revocation lists) are looked at; a change counts \
+               once two looks agree. SIGHUP reads them at once.",
+        reason: "A look at a dozen files costs microseconds; a revocation should not wait.",
+        shape: Shape::Duration {
+            min_ms: 50,
+            max_ms: HOUR,
+            set: |config, d| config.node.watch_interval = d,
         },
     },
     Setting {

@@ -1,30 +1,10 @@
-//! Settings of reception: the MQTT listeners, and what a payload may be.
+//! Settings of reception: what MQTT clients may do, and what a payload may be.
 
 use super::{
-    DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, addresses, narrow_u16, narrow_u32,
+    DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, narrow_u16, narrow_u32,
     narrow_usize, path,
 };
 pub(super) const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "mqtt.listen",
-        flag: "mqtt-listen",
-        default: Preset::Text("0.0.0.0:1883"),
-        help: "Address to take MQTT 3.1.1 and 5 on, TCP; repeatable.",
-        reason: "MQTT's registered port, on every IPv4 interface: devices come from outside the node.",
-        shape: Shape::List {
-            named: "ADDRESS",
-            set: |config, items| {
-                if items.is_empty() {
-                    return Err((
-                        String::new(),
-                        "is no address: at least one is needed".to_owned(),
-                    ));
-                }
-                config.mqtt.listen = addresses(items)?;
-                Ok(())
-            },
-        },
-    },
     Setting {
         key: "mqtt.connections_max",
         flag: "mqtt-connections-max",

@@ -140,7 +140,13 @@ fn every_field_is_reachable_by_a_setting() {
             | "auth.revocation_file"
             | "auth.rights"
             | "normalise.class_dir"
+            | "mqtt.tls_cert_file"
+            | "mqtt.tls_key_file"
+            | "mqtt.tls_client_ca_file"
+            | "mqtt.tls_crl_files"
             | "spool.data_dir" => "other",
+            "mqtt.tls_client_cert" => "required",
+            "mqtt.proxy_from" => "10.0.0.0/8",
             "auth.key" => "0123456789abcdef",
             "log.format" => "json",
             "log.level" => "debug",

@@ -48,6 +48,14 @@ fn what_is_wrong_in_a_file_is_said_with_file_line_key_and_value() {
             "1: mqtt.listen: \"0.0.0.0:1\" stands there twice",
         ),
         (
+            "mqtt.listen = [\"mqtts://0.0.0.0:1\"]",
+            "1: mqtt.listen: \"mqtts://0.0.0.0:1\" cert: no certificate: give cert=FILE or mqtt.tls_cert_file",
+        ),
+        (
+            "mqtt.proxy_from = [\"10.0.0.0/33\"]",
+            "1: mqtt.proxy_from: \"10.0.0.0/33\" is no network, for example 10.0.0.0/8 or 2001:db8::1",
+        ),
+        (
             "uplink.backoff_max = 30",
             "1: uplink.backoff_max: 30 is a number, but a duration with its unit, for example \"30s\", is wanted",
         ),

@@ -17,7 +17,9 @@ mod compare;
 mod fan_out;
 mod tls;
 mod storm;
+mod checks;
 
+pub use checks::{CheckScript, checks};
 pub use closed::Closed;
 pub use compare::{CompareScript, compare};
 pub use entry::{Entry, Office, Seal, Unissued};

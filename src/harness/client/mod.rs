@@ -1,7 +1,6 @@
 //! A lean MQTT client for thousands of devices in one thread: hand-made framing over mio, so that the load that a lab
 //! makes costs little beside the gateway it measures. [`wire`] is the bytes, [`link`] one connection, [`carrier`] what
-//! carries it (TCP or TLS), [`engine`] the
-//! loop that drives all of them; what they are for is a [`Driver`]'s affair.
+//! carries it (TCP or TLS), [`engine`] the loop that drives all of them; what they are for is a [`Driver`]'s affair.
 
 mod engine;
 mod carrier;

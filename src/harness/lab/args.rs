@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::bench_args::Bench;
+
 /// The lab's commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
@@ -11,7 +13,7 @@ pub(super) enum Task {
     Demo(Demo),
     /// Simulated devices of all classes, and replayed series, against a gateway
     Devices(Devices),
-    /// Benchmark of the gateway beside a yardstick
+    /// Benchmarks of the gateway beside yardsticks: without a further word, of the ingest path
     Bench(Bench),
     /// kill -9 of gateway and platform at random moments under load; proves that nothing is lost or doubled
     SoakKill(SoakKill),
@@ -108,29 +110,6 @@ pub(super) struct Devices {
     pub verify: Option<PathBuf>,
 }
 
-/// `bench`.
-#[derive(Debug, Args)]
-pub(super) struct Bench {
-    /// Folder of the data, on the disk to be measured; default: one of its own
-    #[arg(long)]
-    pub dir: Option<PathBuf>,
-    /// Runs of each scenario
-    #[arg(long, default_value_t = 5)]
-    pub runs: u32,
-    /// Time before each measurement
-    #[arg(long, default_value = "3s", value_parser = duration)]
-    pub warm_up: Duration,
-    /// Time of each measurement
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    pub measured: Duration,
-    /// Idle connections; 0 leaves them out
-    #[arg(long, default_value_t = 19_000)]
-    pub idle_connections: usize,
-    /// Prints nothing but the report, as Markdown
-    #[arg(long)]
-    pub markdown: bool,
-}
-
 /// `soak-kill`.
 #[derive(Debug, Args)]
 pub(super) struct SoakKill {
@@ -163,7 +142,7 @@ pub(super) struct Yardstick {
 }
 
 /// A duration with its unit: `250ms`, `10s`, `5m`, `2h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text
         .find(|c: char| c.is_ascii_alphabetic())
         .unwrap_or(text.len());

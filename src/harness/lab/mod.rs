@@ -2,6 +2,8 @@
 //! code: 0 good, 1 a broken promise or a failure, 64 a wrong call.
 
 mod args;
+mod bench_args;
+mod bench;
 mod devices;
 
 use std::{
@@ -20,7 +22,6 @@ use clap::{Command, FromArgMatches as _, Subcommand as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    bench::{self, Machine, Script},
     chaos::{self, KillPlan},
     children::Binaries,
     demo::{self, Staging},
@@ -81,7 +82,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo(args) => run_demo(args),
         Task::Devices(args) => devices::run(&args, &*interrupted()?),
-        Task::Bench(args) => run_bench(args),
+        Task::Bench(args) => bench::run(args),
         Task::SoakKill(args) => run_soak_kill(args),
         Task::Yardstick(args) => run_yardstick(&args),
     }
@@ -117,30 +118,6 @@ fn run_demo(args: args::Demo) -> anyhow::Result<()> {
     let stop = interrupted()?;
     let ended = demo::run(&options, &stop, &mut io::stdout());
     folder.close(ended.map(drop).map_err(Into::into))
-}
-
-fn run_bench(args: args::Bench) -> anyhow::Result<()> {
-    let folder = Folder::of(args.dir, "bench")?;
-    let options = Script {
-        binaries: Binaries::beside_this()?,
-        dir: folder.path.clone(),
-        runs: args.runs,
-        warm_up: args.warm_up,
-        measured: args.measured,
-        idle_connections: args.idle_connections,
-    };
-    let machine = Machine::describe(&folder.path)?;
-    let results = if args.markdown {
-        bench::run(&options, &mut io::sink())
-    } else {
-        bench::run(&options, &mut io::stdout())
-    };
-    let ended = results.map_err(anyhow::Error::from).and_then(|results| {
-        let text = bench::markdown(&options, &machine, &results)?;
-        writeln!(io::stdout(), "{text}")?;
-        Ok(())
-    });
-    folder.close(ended)
 }
 
 fn run_soak_kill(args: args::SoakKill) -> anyhow::Result<()> {

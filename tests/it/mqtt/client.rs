@@ -57,7 +57,7 @@ impl Broker {
 
     /// The address of a listener, in the order of the flags; the plain one is the first.
     pub(crate) fn listener(&self, at: usize) -> SocketAddr {
-        self.gateway().listeners[at]
+        self.gateway().listeners[at].1
     }
 
     /// `kill -9` and a new start on the same data.

@@ -9,9 +9,10 @@ mod account;
 mod load;
 mod script;
 
-pub use load::{FanOut, Outcome};
+pub use load::FanOut;
 pub use script::{FanOutScript, fan_out};
 
+use self::load::Outcome;
 use crate::harness::client::Qos;
 
 /// Who publishes to whom.

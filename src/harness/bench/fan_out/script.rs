@@ -52,6 +52,8 @@ pub struct FanOutScript {
     pub many: usize,
     /// Filters of idle sessions, where a scenario has them.
     pub filters: usize,
+    /// Only scenarios whose name has this text in it.
+    pub only: Option<String>,
 }
 
 #[derive(Debug, Default)]

@@ -54,6 +54,18 @@ pub struct Steady {
     pub during: Latency,
 }
 
+impl Steady {
+    /// Times of the readings that were due in a moment; none are kept of those due elsewhen.
+    #[must_use]
+    pub(super) const fn times(&self, moment: Moment) -> Option<&Latency> {
+        match moment {
+            Moment::Elsewhen => None,
+            Moment::Before => Some(&self.before),
+            Moment::During => Some(&self.during),
+        }
+    }
+}
+
 impl Paced {
     /// Connects, tells that readings flow, sends until the storm is over, waits for what is in flight.
     ///

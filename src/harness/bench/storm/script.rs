@@ -14,7 +14,7 @@ use std::{
 use super::{
     paced::{Paced, Steady},
     rush::{Rush, Storm},
-    signal::Signal,
+    signal::{Moment, Signal},
 };
 use crate::harness::{
     bench::{
@@ -220,24 +220,24 @@ fn back_table(servers: [(&str, &[Run]); 2]) -> Table {
 fn others_table(servers: [(&str, &[Run]); 2]) -> Table {
     let mut rows = Vec::new();
     for (server, runs) in servers {
-        let moments: [(&str, fn(&Steady) -> &Latency); 2] = [
-            ("before", |steady| &steady.before),
-            ("during", |steady| &steady.during),
-        ];
-        for (moment, times) in moments {
-            let quantile = |part| {
-                let figures = Figures::of(runs, |run| ms(times(&run.steady).quantile_us(part)));
-                format!("{} ms", figures.middle(2))
+        for (name, moment) in [("before", Moment::Before), ("during", Moment::During)] {
+            let of = |run: &Run, part| {
+                let times = run.steady.times(moment);
+                ms(times.map_or(0, |times| times.quantile_us(part)))
             };
-            let p99 = Figures::of(runs, |run| ms(times(&run.steady).quantile_us(0.99)));
-            let readings = runs.iter().map(|run| times(&run.steady).count());
+            let figures = |part| Figures::of(runs, |run| of(run, part));
+            let quantile = |part| format!("{} ms", figures(part).middle(2));
+            let readings = runs.iter().map(|run| {
+                let times = run.steady.times(moment);
+                times.map_or(0, Latency::count)
+            });
             rows.push(vec![
                 server.to_owned(),
-                moment.to_owned(),
+                name.to_owned(),
                 readings.sum::<u64>().to_string(),
                 quantile(0.5),
                 quantile(0.99),
-                p99.range(2),
+                figures(0.99).range(2),
                 quantile(1.0),
             ]);
         }

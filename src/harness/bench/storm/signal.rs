@@ -14,9 +14,6 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Those that are measured.
-    pub const MEASURED: [Self; 2] = [Self::Before, Self::During];
-
     const fn number(self) -> u8 {
         match self {
             Self::Elsewhen => 0,
