@@ -21,7 +21,10 @@ const PAGE: &str = include_str!("../../../docs/clients.md");
 const DEVICE: &str = "manhole_cover/510104-7";
 
 /// The page's program in Rust.
-#[expect(dead_code, reason = "its `main` is for its readers, who give it a port that is always the same")]
+#[expect(
+    dead_code,
+    reason = "its `main` is for its readers, who give it a port that is always the same"
+)]
 mod example {
     include!("example.rs");
 
@@ -73,7 +76,10 @@ fn run(site: &Site, lines: &str) {
 fn run_program(site: &Site, language: &str, command: &str, file: &str) {
     let programs = blocks(language);
     assert_eq!(programs.len(), 1, "{language}");
-    let lines = format!("cat > {file} <<'PROGRAM'\n{}\nPROGRAM\n{command} {file}", programs[0]);
+    let lines = format!(
+        "cat > {file} <<'PROGRAM'\n{}\nPROGRAM\n{command} {file}",
+        programs[0]
+    );
     run(site, &lines);
 }
 
@@ -85,7 +91,11 @@ fn the_examples_of_the_page_work() {
     fs::write(&key, KEY).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     site.certify(DEVICE);
-    symlink(installed().join("node/node_modules"), folder.join("node_modules")).unwrap();
+    symlink(
+        installed().join("node/node_modules"),
+        folder.join("node_modules"),
+    )
+    .unwrap();
 
     for block in &blocks("sh")[1..] {
         run(&site, block);
@@ -97,7 +107,12 @@ fn the_examples_of_the_page_work() {
     let token = auth::token(KEY, &Identity::parse(DEVICE).unwrap());
     let ca = fs::read(folder.join("ca.pem")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(example::try_report(site.port(Transport::Tls), DEVICE, &token, ca));
+    runtime.block_on(example::try_report(
+        site.port(Transport::Tls),
+        DEVICE,
+        &token,
+        ca,
+    ));
 
     // mosquitto by token and by certificate, Python, Rust.
     let received = site.gateway.metric("sensegate_readings_received_total", "");

@@ -208,18 +208,14 @@ fn clients_of_all_makers_hear_each_other() {
             })
             .collect();
         let ready = Barrier::new(players.len());
+        let wait = || {
+            ready.wait();
+        };
         let seen: Vec<_> = thread::scope(|scope| {
             let playing: Vec<_> = players
                 .iter_mut()
                 .zip(&rounds)
-                .map(|((_, _, player), round)| {
-                    let ready = &ready;
-                    scope.spawn(move || {
-                        player.play(round, &|| {
-                            ready.wait();
-                        })
-                    })
-                })
+                .map(|((_, _, player), round)| scope.spawn(|| player.play(round, &wait)))
                 .collect();
             let seen = playing.into_iter().map(|playing| playing.join().unwrap());
             seen.collect()

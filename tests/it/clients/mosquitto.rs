@@ -59,6 +59,10 @@ struct Crowd {
     lines: Lines,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what it waits for, one flag each"
+)]
 struct Member {
     process: Process,
     heard: Vec<Heard>,
@@ -234,7 +238,12 @@ fn play(round: &Round, start: &dyn Fn()) -> Result<Vec<Vec<Heard>>, u8> {
     if round.away {
         crowd = Crowd::open(round, Session::Resumed)?;
     }
-    let count = |members: &[Member]| members.iter().map(|member| member.heard.len()).sum::<usize>();
+    let count = |members: &[Member]| {
+        members
+            .iter()
+            .map(|member| member.heard.len())
+            .sum::<usize>()
+    };
     crowd.until(|members| count(members) >= round.heard);
     let end = Message {
         topic: round.end.clone(),

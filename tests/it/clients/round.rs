@@ -78,6 +78,10 @@ pub(super) struct Message {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what the drivers are told, one flag each"
+)]
 pub(super) struct Round {
     pub(super) name: String,
     #[serde(flatten)]

@@ -181,9 +181,9 @@ impl<'a> Table<'a> {
         let qos = self.round.qos;
         match &self.links[number].client {
             Client::Old(client) => {
-                let filters = filters.iter().map(|filter| {
-                    ::rumqttc::SubscribeFilter::new(filter.clone(), old_qos(qos))
-                });
+                let filters = filters
+                    .iter()
+                    .map(|filter| ::rumqttc::SubscribeFilter::new(filter.clone(), old_qos(qos)));
                 client.subscribe_many(filters).await.unwrap();
             }
             Client::New(client) => {
@@ -203,7 +203,8 @@ impl<'a> Table<'a> {
     async fn publish(&mut self, number: usize, messages: &[Message], qos: u8) {
         let goal = self.links[number].settled + messages.len();
         for message in messages {
-            let (topic, payload, retain) = (&message.topic, message.payload.clone(), message.retain);
+            let (topic, payload, retain) =
+                (&message.topic, message.payload.clone(), message.retain);
             match &self.links[number].client {
                 Client::Old(client) => client
                     .publish(topic, old_qos(qos), retain, payload)
@@ -237,10 +238,16 @@ impl<'a> Table<'a> {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one client's life from CONNECT to DISCONNECT"
+)]
 async fn play(round: &Round, start: &dyn Fn()) -> Result<Vec<Vec<Heard>>, u8> {
     let mut table = Table::new(round);
     let publisher = table.open("publisher", Session::Clean, None).await?;
-    table.publish(publisher, &round.before, round.qos.max(1)).await;
+    table
+        .publish(publisher, &round.before, round.qos.max(1))
+        .await;
     let session = match round.away {
         true => Session::Stays,
         false => Session::Clean,
@@ -272,7 +279,12 @@ async fn play(round: &Round, start: &dyn Fn()) -> Result<Vec<Vec<Heard>>, u8> {
             .subscribe(*link, std::slice::from_ref(&round.end))
             .await;
     }
-    let heard = |links: &[Link]| subscribers.iter().map(|&link| links[link].heard.len()).sum();
+    let heard = |links: &[Link]| {
+        subscribers
+            .iter()
+            .map(|&link| links[link].heard.len())
+            .sum()
+    };
     table
         .until("messages", |links| {
             let heard: usize = heard(links);
