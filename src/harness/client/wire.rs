@@ -257,6 +257,8 @@ fn put_varint(mut value: u32, out: &mut Vec<u8>) -> Result<(), WireError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::codec::Decoder as _;
+
     use super::{
         super::inbound::{AckKind, Inbound, next_inbound},
         *,
