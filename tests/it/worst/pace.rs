@@ -58,7 +58,12 @@ fn a_connect_at_one_byte_per_200_ms_ends_at_the_connect_deadline() {
 
 #[test]
 fn half_open_connections_end_at_their_deadlines() {
-    let scene = Scene::open(&["--mqtt-connect-deadline", "1s"]);
+    let scene = Scene::open(&[
+        "--mqtt-connect-deadline",
+        "1s",
+        "--mqtt-sessions-per-device-max",
+        "200",
+    ]);
     let mut mute: Vec<_> = (0..300).map(|_| scene.dial()).collect();
     // Peers that vanished without a word: all that is left of them is silence.
     let mut connect = Connect::of(V5, "gone");

@@ -74,6 +74,14 @@ impl Raw {
         }
     }
 
+    /// Ends both directions, also for its other hand.
+    pub(super) fn hang_up(&self) {
+        // It may be closed from the other side already.
+        self.stream
+            .shutdown(std::net::Shutdown::Both)
+            .unwrap_or_default();
+    }
+
     /// A second hand on the same connection, to send while the first one reads.
     pub(super) fn other_hand(&self) -> Self {
         Self {
