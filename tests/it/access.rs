@@ -6,12 +6,17 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
+use rumqttc::{
+    TlsConfiguration, Transport,
+    v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode},
+};
+use rustls::ClientConfig;
 use sensegate::{broker::auth, domain::Identity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,6 +25,7 @@ use crate::{
     client::Client,
     device::KEY,
     support::{Node, eventually},
+    transport::Office,
 };
 
 const MANHOLE: &str = r#"{"cover_state":"tilted","tilt_angle":31.5}"#;
@@ -266,6 +272,64 @@ async fn an_application_comes_in_with_its_password_and_others_are_served_meanwhi
     }
     let unknown = Client::connect(address, "nobody", "open sesame").await;
     assert_eq!(unknown.err(), Some(BAD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_lets_its_holder_in_and_nobody_else() {
+    let (files, office) = (Files::new(), Office::new());
+    let list = files.write("revoked", "");
+    let flags = [
+        "--auth-method",
+        "certificate",
+        "--auth-certificate-identity",
+        "san-uri:urn:city:{class}:{device}",
+        "--auth-certificate-identity",
+        "cn:app-{application}",
+        "--auth-revocation-file",
+        &list,
+    ];
+    let node = office.node(&["mqtts://127.0.0.1:0?client-cert=required"], &flags);
+    let gateway = node.start();
+    let address = gateway.listener("mqtts", 0);
+    let enter = |config: ClientConfig, username: Option<&str>| {
+        let mut options = Client::options(address, "any-client-id");
+        let config = TlsConfiguration::Rustls(Arc::new(config));
+        options.set_transport(Transport::Tls(config));
+        if let Some(username) = username {
+            options.set_credentials(username, "");
+        }
+        Client::with(options)
+    };
+    let lamp = || office.holder_named(7, "any", "urn:city:air_station:7");
+    let mut live = enter(lamp(), None).await.unwrap();
+    assert_eq!(live.publish("v1/air_station/7/up", AIR).await, Ok(()));
+    assert_eq!(live.publish("v1/air_station/8/up", AIR).await, Err(0x87));
+    drop(live);
+    let mut live = enter(lamp(), Some("air_station/7")).await.unwrap();
+    enter(
+        office.holder_named(8, "app-board", "urn:other"),
+        Some("board"),
+    )
+    .await
+    .unwrap();
+    for (config, username) in [
+        (lamp(), Some("air_station/8")),
+        (
+            office.holder_named(9, "any", "urn:city:air_station:+"),
+            None,
+        ),
+        (office.holder_named(9, "app-a b", "urn:other"), None),
+    ] {
+        assert_eq!(enter(config, username).await.err(), Some(BAD));
+    }
+    let nobody = office.holder_named(9, "stranger", "urn:other");
+    let refused = enter(nobody, None).await;
+    assert_eq!(refused.err(), Some(ConnectReturnCode::NotAuthorized));
+    files.write("revoked", "serial 07\n");
+    gateway.reload();
+    assert_eq!(live.dismissed().await, DisconnectReasonCode::NotAuthorized);
+    let refused = enter(lamp(), None).await;
+    assert_eq!(refused.err(), Some(ConnectReturnCode::Banned));
 }
 
 /// Runs them side by side; how each was refused.

@@ -26,10 +26,24 @@ impl Client {
         username: &str,
         password: &str,
     ) -> impl Future<Output = Result<Self, ConnectReturnCode>> + Send + use<> {
-        let mut options = MqttOptions::new(username, address.ip().to_string(), address.port());
+        let mut options = Self::options(address, username);
         options.set_credentials(username, password);
+        Self::with(options)
+    }
+
+    /// What a client of this id would start with; it brings no credentials.
+    pub(crate) fn options(address: SocketAddr, client_id: &str) -> MqttOptions {
+        let host = address.ip().to_string();
+        let mut options = MqttOptions::new(client_id, host, address.port());
         options.set_keep_alive(Duration::from_secs(30));
         options.set_connection_timeout(DEADLINE.as_secs());
+        options
+    }
+
+    /// Connects with these; the error is the reason code of CONNACK.
+    pub(crate) fn with(
+        options: MqttOptions,
+    ) -> impl Future<Output = Result<Self, ConnectReturnCode>> + Send + use<> {
         async move {
             let (client, mut events) = AsyncClient::new(options, 64);
             let answered = timeout(DEADLINE, events.poll()).await;

@@ -35,13 +35,13 @@ use crate::{
 const MANHOLE: &str = r#"{"cover_state":"tilted"}"#;
 
 /// A certificate authority, and the gateway's files.
-struct Office {
+pub(crate) struct Office {
     dir: TempDir,
     ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Office {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -105,7 +105,22 @@ impl Office {
 
     /// A client with a certificate of this serial number.
     fn holder(&self, serial: u8) -> ClientConfig {
+        self.named(serial, CertificateParams::default())
+    }
+
+    /// A client with a certificate of this common name and this URI.
+    pub(crate) fn holder_named(&self, serial: u8, common_name: &str, uri: &str) -> ClientConfig {
         let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params
+            .subject_alt_names
+            .push(SanType::URI(uri.try_into().unwrap()));
+        self.named(serial, params)
+    }
+
+    fn named(&self, serial: u8, mut params: CertificateParams) -> ClientConfig {
         params.serial_number = Some(SerialNumber::from_slice(&[serial]));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
@@ -132,7 +147,7 @@ impl Office {
     }
 
     /// Flags that name the files, and these listeners.
-    fn node(&self, listeners: &[&str], more: &[&str]) -> Node {
+    pub(crate) fn node(&self, listeners: &[&str], more: &[&str]) -> Node {
         let [cert, key, ca, crl] =
             ["cert.pem", "key.pem", "ca.pem", "crl.pem"].map(|name| self.path(name));
         let mut flags = vec![
