@@ -10,6 +10,7 @@
 //! Invariants: a publish at `QoS` 1 or 2 is acknowledged when every letter that has to be durable is; a message that is
 //! not taken for want of room has been handed to nobody.
 
+mod drafts;
 mod metrics;
 mod retained;
 mod subscribers;
@@ -28,17 +29,21 @@ use rmqtt_codec::types::QoS;
 
 pub use self::metrics::EXCHANGE_METRICS;
 use self::metrics::ExchangeMetrics;
-use self::targets::Target;
 pub(crate) use self::{
+    drafts::Posting,
     retained::RetainedMessages,
     subscribers::{Hearing, Options, Subscribers},
+};
+use self::{
+    drafts::{Draft, forget, put_body, put_letter},
+    targets::Target,
 };
 use super::{
     archive::{Archive, Changes, NoRoom, Written},
     inlet::Receipt,
     mailbox::{Mailbox, Postage, Posted},
     message::{Bodies, Letter, Message},
-    records::{self, LetterRecord},
+    records,
     registry::Registry,
 };
 use crate::domain::UnixNanos;
@@ -95,12 +100,6 @@ pub struct Delivery {
     pub queued: usize,
     /// Sessions whose queue was full.
     pub full: usize,
-}
-
-/// A letter that is being recorded.
-struct Draft {
-    mailbox: Arc<Mailbox>,
-    letter: Letter,
 }
 
 impl Exchange {
@@ -295,13 +294,20 @@ impl Exchange {
         let mut drafts = Vec::new();
         for mut letter in wanted {
             if mailbox.number.is_none() || letter.qos == QoS::AtMostOnce {
-                self.push(mailbox, letter);
+                if mailbox.push_retained(letter, &self.postage) == Posted::Full {
+                    self.metrics.dropped_full.increment(1);
+                }
                 continue;
             }
+            let cost = letter.message.cost();
+            let Some(position) = mailbox.reserve_retained(cost, &self.postage) else {
+                self.metrics.dropped_full.increment(1);
+                continue;
+            };
+            letter.position = position;
             let mut message = letter.message.unrecorded();
             message.taken_at = now;
             letter.message = self.recorded(message);
-            letter.position = mailbox.reserve_beyond(letter.message.cost(), &self.postage);
             put_letter(changes, mailbox, &letter);
             put_body(changes, &letter.message);
             drafts.push(Draft {
@@ -347,17 +353,6 @@ impl Exchange {
     }
 }
 
-/// Letters that wait for a record.
-#[derive(Default)]
-pub(crate) struct Posting(Vec<Draft>);
-
-impl Posting {
-    /// Adds another subscription's.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
-}
-
 impl Delivery {
     const fn count(&mut self, posted: &Posted) {
         match posted {
@@ -365,32 +360,5 @@ impl Delivery {
             Posted::Full => self.full += 1,
             Posted::Away => {}
         }
-    }
-}
-
-fn forget(changes: &mut Changes, mailbox: &Mailbox, letter: &Letter) {
-    if let Some(number) = mailbox.number {
-        changes.delete(records::letter_key(number.get(), letter.position));
-    }
-}
-
-fn put_letter(changes: &mut Changes, mailbox: &Mailbox, letter: &Letter) {
-    let (Some(number), Some(body)) = (mailbox.number, &letter.message.body) else {
-        return;
-    };
-    let record = LetterRecord {
-        body: body.number,
-        qos: letter.qos.value().into(),
-        retain: letter.retain,
-        ids: letter.ids.to_vec(),
-    };
-    let key = records::letter_key(number.get(), letter.position);
-    changes.put(key, records::encode(&record));
-}
-
-fn put_body(changes: &mut Changes, message: &Message) {
-    if let Some(body) = &message.body {
-        let record = records::encode(&records::message(message));
-        changes.put(records::body_key(body.number), record);
     }
 }

@@ -184,13 +184,25 @@ impl Mailbox {
         })
     }
 
-    /// Keeps a place beyond the bounds: retained messages that a subscription asked for.
-    pub(crate) fn reserve_beyond(&self, cost: usize, postage: &Postage) -> u64 {
+    /// Puts in a retained message that a subscription asked for. Many of them may come at once, so bytes bound them and
+    /// not their number.
+    pub(crate) fn push_retained(&self, mut letter: Letter, postage: &Postage) -> Posted {
         let mut desk = locked(&self.desk);
-        desk.count += 1;
-        desk.bytes += cost;
-        postage.add(cost);
-        desk.position()
+        if !desk.admit_retained(letter.message.cost(), postage) {
+            return Posted::Full;
+        }
+        if letter.qos != QoS::AtMostOnce {
+            letter.position = desk.position();
+        }
+        desk.queue.push_back(letter);
+        self.tell(desk);
+        Posted::Queued
+    }
+
+    /// Keeps a place for a retained message that is recorded before it is deposited.
+    pub(crate) fn reserve_retained(&self, cost: usize, postage: &Postage) -> Option<u64> {
+        let mut desk = locked(&self.desk);
+        desk.admit_retained(cost, postage).then(|| desk.position())
     }
 
     /// Gives a place back: the letter was not recorded.
@@ -323,6 +335,10 @@ impl Mailbox {
 /// A member of a shared subscription with more letters waiting gets the next one only if all others have as many.
 const READY_LETTERS_MAX: usize = 64;
 
+/// Retained messages stop here whatever their size: packet identifiers follow from positions, and no two open letters
+/// may share one.
+const RETAINED_LETTERS_MAX: usize = 60_000;
+
 impl Desk {
     fn position(&mut self) -> u64 {
         let position = self.next_position;
@@ -349,9 +365,24 @@ impl Desk {
     }
 
     fn fits(&self, cost: usize, postage: &Postage) -> bool {
-        self.count < postage.letters_max
-            && self.bytes + cost <= postage.bytes_max
-            && postage.total() + cost <= postage.total_bytes_max
+        self.count < postage.letters_max && self.has_bytes(cost, postage)
+    }
+
+    fn has_bytes(&self, cost: usize, postage: &Postage) -> bool {
+        self.bytes + cost <= postage.bytes_max && postage.total() + cost <= postage.total_bytes_max
+    }
+
+    /// Counts a retained message in, if there is room.
+    fn admit_retained(&mut self, cost: usize, postage: &Postage) -> bool {
+        let admitted = self.count < RETAINED_LETTERS_MAX
+            && self.state != State::Closed
+            && self.has_bytes(cost, postage);
+        if admitted {
+            self.count += 1;
+            self.bytes += cost;
+            postage.add(cost);
+        }
+        admitted
     }
 
     fn pop(&mut self, postage: &Postage) -> Option<Letter> {

@@ -49,11 +49,11 @@ impl Message {
         self.topic.len() + self.payload.len() + self.forwarded.len() + MESSAGE_OVERHEAD
     }
 
-    /// Seconds until it is too old; 0 if it is.
+    /// Seconds until it is too old, at least one: what is sent again may be older, and some clients refuse a zero.
     pub(crate) fn seconds_left(&self, now: UnixNanos) -> Option<u32> {
         self.expires.map(|expires| {
             let nanos = expires.0.saturating_sub(now.0);
-            u32::try_from(nanos.div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
+            u32::try_from(nanos.div_ceil(1_000_000_000)).map_or(u32::MAX, |seconds| seconds.max(1))
         })
     }
 

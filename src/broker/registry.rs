@@ -41,7 +41,28 @@ use crate::{config::SessionLimits, domain::Identity};
 
 const SHARDS: usize = 64;
 
-type Shard = HashMap<Subject, Vec<Client>, RandomState>;
+/// Shards with something due that one sweep looks through: each costs a look at all its clients.
+const SWEPT_MAX: usize = 8;
+
+#[derive(Debug)]
+struct Shard {
+    clients: HashMap<Subject, Vec<Client>, RandomState>,
+    /// Before this nothing of it is due.
+    due: Tick,
+}
+
+impl Shard {
+    fn note_due(&mut self, client: Option<Tick>) {
+        if let Some(due) = client
+            && due.0 < self.due.0
+        {
+            self.due = due;
+        }
+    }
+}
+
+/// Nothing is due.
+const NEVER: Tick = Tick(u32::MAX);
 
 /// All sessions.
 #[derive(Debug)]
@@ -98,7 +119,12 @@ pub(crate) struct Due {
 impl Registry {
     pub(crate) fn new(away_max: usize, limits: &SessionLimits) -> Self {
         let hasher = RandomState::default();
-        let shard = |_| Mutex::new(HashMap::with_hasher(hasher.clone()));
+        let shard = |_| {
+            Mutex::new(Shard {
+                clients: HashMap::with_hasher(hasher.clone()),
+                due: NEVER,
+            })
+        };
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             hasher: hasher.clone(),
@@ -128,7 +154,7 @@ impl Registry {
     /// A client comes in on a line.
     pub(crate) fn join(&self, key: &Key, line: &Arc<Line>, clean: Clean, now: Tick) -> Joined {
         let mut shard = locked(self.shard(&key.subject));
-        let clients = shard.entry(key.subject.clone()).or_default();
+        let clients = shard.clients.entry(key.subject.clone()).or_default();
         let Some(client) = clients.iter_mut().find(|c| c.id == key.client_id) else {
             let most = match &key.subject {
                 Subject::Device(_) => self.per_device_max,
@@ -190,7 +216,7 @@ impl Registry {
     /// A connection ends.
     pub(crate) fn leave(&self, key: &Key, line: &Arc<Line>, leaving: Leaving) -> Left {
         let mut shard = locked(self.shard(&key.subject));
-        let Some(clients) = shard.get_mut(&key.subject) else {
+        let Some(clients) = shard.clients.get_mut(&key.subject) else {
             return Left::of(leaving);
         };
         let Some(at) = clients.iter().position(|c| c.id == key.client_id) else {
@@ -207,16 +233,19 @@ impl Registry {
             Next::Gone => {
                 clients.swap_remove(at);
                 if clients.is_empty() {
-                    shard.remove(&key.subject);
+                    shard.clients.remove(&key.subject);
                 }
+                return left;
             }
         }
+        let due = client.due();
+        shard.note_due(due);
         left
     }
 
     fn with_client<T>(&self, key: &Key, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
         let mut shard = locked(self.shard(&key.subject));
-        let clients = shard.get_mut(&key.subject)?;
+        let clients = shard.clients.get_mut(&key.subject)?;
         clients.iter_mut().find(|c| c.id == key.client_id).map(act)
     }
 
@@ -255,7 +284,7 @@ impl Registry {
     ) {
         let subject = Subject::Device(identity.clone());
         let mut shard = locked(self.shard(&subject));
-        for client in shard.get_mut(&subject).into_iter().flatten() {
+        for client in shard.clients.get_mut(&subject).into_iter().flatten() {
             if let Some(down) = client.down {
                 visit(client.mailbox_of(exchange, down.number), down);
             }
@@ -270,35 +299,52 @@ impl Registry {
         down: Option<Down>,
     ) -> Result<(), Box<Absence>> {
         let mut shard = locked(self.shard(&key.subject));
-        let clients = shard.entry(key.subject).or_default();
+        let clients = shard.clients.entry(key.subject).or_default();
         let known = clients.iter().any(|client| client.id == key.client_id);
         if known || self.away() >= self.away_max {
             return Err(absence);
         }
         self.away.fetch_add(1, Ordering::Relaxed);
         clients.reserve_exact(1);
-        clients.push(Client {
+        let client = Client {
             id: key.client_id,
             mailbox: absence.kept.mailbox.clone(),
             place: Place::Away(absence),
             down,
-        });
+        };
+        let due = client.due();
+        clients.push(client);
+        shard.note_due(due);
         Ok(())
     }
 
-    /// Ends the expired sessions of one shard and collects the wills that are due.
+    /// Ends the expired sessions and collects the wills that are due, of as many shards as one sweep looks through.
     pub(crate) fn expire(&self, turn: usize, now: Tick, due: &mut Due) {
-        let Some(shard) = self.shards.get(turn % self.shards.len()) else {
-            return;
-        };
         if self.away() == 0 {
             return;
         }
         let before = due.ended.len();
-        locked(shard).retain(|_, clients| {
-            clients.retain_mut(|client| !client.expire(now, due));
-            !clients.is_empty()
-        });
+        let first = turn.wrapping_mul(SWEPT_MAX) % SHARDS;
+        let mut swept = 0;
+        for shard in self.shards.iter().cycle().skip(first).take(SHARDS) {
+            let mut shard = locked(shard);
+            if shard.due.0 > now.0 {
+                continue;
+            }
+            let mut next = NEVER;
+            shard.clients.retain(|_, clients| {
+                clients.retain_mut(|client| !client.expire(now, due));
+                for due in clients.iter().filter_map(Client::due) {
+                    next = Tick(next.0.min(due.0));
+                }
+                !clients.is_empty()
+            });
+            shard.due = next;
+            swept += 1;
+            if swept == SWEPT_MAX {
+                break;
+            }
+        }
         let ended = due.ended.len() - before;
         self.away.fetch_sub(ended, Ordering::Relaxed);
     }

@@ -41,17 +41,13 @@ impl Client {
     }
 
     /// Connects with these; the error is the reason code of CONNACK.
-    pub(crate) fn with(
-        options: MqttOptions,
-    ) -> impl Future<Output = Result<Self, ConnectReturnCode>> + Send + use<> {
-        async move {
-            let (client, mut events) = AsyncClient::new(options, 64);
-            let answered = timeout(DEADLINE, events.poll()).await;
-            match answered.expect("the broker answers") {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Self { client, events }),
-                Err(ConnectionError::ConnectionRefused(code)) => Err(code),
-                other => panic!("{other:?} is no answer to CONNECT"),
-            }
+    pub(crate) async fn with(options: MqttOptions) -> Result<Self, ConnectReturnCode> {
+        let (client, mut events) = AsyncClient::new(options, 64);
+        let answered = timeout(DEADLINE, events.poll()).await;
+        match answered.expect("the broker answers") {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Self { client, events }),
+            Err(ConnectionError::ConnectionRefused(code)) => Err(code),
+            other => panic!("{other:?} is no answer to CONNECT"),
         }
     }
 

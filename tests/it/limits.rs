@@ -80,9 +80,8 @@ fn offender(gateway: &Gateway, kind: &str, name: &str) -> Value {
     let (status, body) = gateway.page("/offenders.json");
     assert_eq!(status, 200);
     let page: Value = serde_json::from_str(&body).unwrap();
-    let list = page[kind].as_array().unwrap().iter();
-    list.filter(|offender| offender["name"] == name)
-        .next()
+    let mut list = page[kind].as_array().unwrap().iter();
+    list.find(|offender| offender["name"] == name)
         .cloned()
         .unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod access;
 mod bench;
 mod cli;
 mod client;
+mod clients;
 mod delivery;
 mod demo;
 mod device;

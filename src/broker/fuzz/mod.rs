@@ -10,13 +10,17 @@
 mod jwt;
 mod packet;
 mod play;
+mod proxy;
 mod session;
 mod topics;
+mod websocket;
 
 pub use jwt::jwt;
 pub use packet::packet;
+pub use proxy::proxy;
 pub use session::session;
 pub use topics::topics;
+pub use websocket::websocket;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{jwt, packet, session, topics};
+use super::{jwt, packet, proxy, session, topics, websocket};
 
 /// xorshift64: the same bytes on every machine.
 struct Chance(u64);
@@ -74,8 +74,13 @@ fn tokens_let_nobody_in_who_is_nobody_on_the_corpus_and_its_mutations() {
 }
 
 #[test]
-fn tokens_keep_their_invariants_on_the_corpus_and_its_mutations() {
-    smoke("jwt", 20_000, jwt);
+fn proxy_headers_keep_their_invariants_on_the_corpus_and_its_mutations() {
+    smoke("proxy", 20_000, proxy);
+}
+
+#[test]
+fn websockets_keep_their_invariants_on_the_corpus_and_its_mutations() {
+    smoke("websocket", 20_000, websocket);
 }
 
 #[test]

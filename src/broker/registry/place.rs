@@ -225,6 +225,15 @@ impl Client {
         (Next::Place(Place::Away(absence)), Left::default())
     }
 
+    /// When something of it is due, if it is away.
+    pub(super) fn due(&self) -> Option<Tick> {
+        let Place::Away(absence) = &self.place else {
+            return None;
+        };
+        let will = absence.will.as_ref().map_or(absence.expires, |(at, _)| *at);
+        Some(Tick(absence.expires.0.min(will.0)))
+    }
+
     /// Whether it is away and its session has expired; what is due goes to `due`.
     pub(super) fn expire(&mut self, now: Tick, due: &mut Due) -> bool {
         let Place::Away(absence) = &mut self.place else {

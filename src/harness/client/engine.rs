@@ -10,8 +10,8 @@ use std::{
 use mio::{Events, Poll, event::Event};
 
 use super::{
+    inbound::{Inbound, next_inbound},
     link::{Link, LinkStage, Links, would_block},
-    wire::{Inbound, next_inbound},
 };
 
 const EVENTS_MAX: usize = 1024;

@@ -6,14 +6,16 @@ mod engine;
 mod carrier;
 mod link;
 mod wire;
+mod inbound;
 
 pub use carrier::Tls;
 pub use engine::{Driver, Engine, Lost, Message, Turn};
+pub(in crate::harness) use inbound::remaining_length;
+pub use inbound::{AckKind, Inbound, next_inbound};
 pub use link::{LinkStage, Links, Opening};
-pub(in crate::harness) use wire::remaining_length;
 pub use wire::{
-    AckKind, Inbound, Login, Qos, Spots, Version, WireError, connect, next_inbound, puback,
-    publish, pubrel, subscribe, subscribe_to,
+    Login, Qos, Spots, Version, WireError, connect, puback, publish, pubrel, subscribe,
+    subscribe_to,
 };
 
 /// A DISCONNECT without a reason, both versions: the orderly end of a connection.

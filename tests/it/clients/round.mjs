@@ -28,6 +28,11 @@ class Link {
 
   constructor(round, name, { lasting = null, will = null }) {
     this.round = round;
+    this.broken = new Promise((_, reject) => {
+      this.breaks = reject;
+    });
+    // Who does not wait for anything need not be told.
+    this.broken.catch(() => {});
     this.client = mqtt.connect(round.url, {
       clientId: `${round.name}-${name}`,
       protocolVersion: round.version,
@@ -54,40 +59,37 @@ class Link {
 
   static async open(links, round, name, more = {}) {
     const link = new Link(round, name, more);
-    await new Promise((resolve, reject) => {
-      link.wake = () => reject(link.fault);
+    const connected = new Promise((resolve) => {
       link.client.once('connect', resolve);
-    }).catch((error) => {
+    });
+    await Promise.race([connected, link.broken]).catch((error) => {
       link.client.end(true);
       // A code of CONNACK is a number, other codes are texts.
       throw Number.isInteger(error.code) ? new Refused(error.code) : error;
     });
-    link.wake = () => {};
     links.push(link);
     return link;
   }
 
   fail(fault) {
     this.fault ??= fault;
+    this.breaks(fault);
     this.wake();
   }
 
   async subscribe(filters) {
     const { qos } = this.round;
-    const granted = await this.client.subscribeAsync(filters, { qos });
+    const granted = await Promise.race([this.client.subscribeAsync(filters, { qos }), this.broken]);
     if (granted.length !== filters.length || granted.some((grant) => grant.qos !== qos)) {
       throw new Error(`${filters}: granted ${JSON.stringify(granted)}`);
     }
   }
 
   // Hands all of them over, then waits until all are acknowledged.
-  async publish(messages) {
-    const { qos } = this.round;
-    await Promise.all(
-      messages.map(({ topic, payload, retain = false }) =>
-        this.client.publishAsync(topic, payload, { qos, retain, ...marked(this.round) }),
-      ),
-    );
+  async publish(messages, qos = this.round.qos) {
+    const publish = ({ topic, payload, retain = false }) =>
+      this.client.publishAsync(topic, payload, { qos, retain, ...marked(this.round) });
+    await Promise.race([Promise.all(messages.map(publish)), this.broken]);
   }
 
   break() {
@@ -123,7 +125,7 @@ const ended = (link, end) => link.heard.some((message) => message.topic === end)
 async function play(round, links, lines) {
   const { name, before = [], publish = [], away = false, end } = round;
   const publisher = await Link.open(links, round, 'publisher');
-  await publisher.publish(before);
+  await publisher.publish(before, Math.max(round.qos, 1));
   let subscribers = [];
   for (const [number, filters] of round.subscribers.entries()) {
     const subscriber = await Link.open(links, round, `subscriber-${number}`, { lasting: away ? 'stays' : null });

@@ -95,12 +95,12 @@ class Link:
         if self.granted[mid] != [qos] * len(filters):
             raise RuntimeError(f"{filters}: granted {self.granted[mid]}")
 
-    def publish(self, messages):
+    def publish(self, messages, qos):
         """Hands all of them over, then waits until all are acknowledged."""
         properties = marked(self.round, PacketTypes.PUBLISH)
         mids = {
             self.client.publish(
-                message["topic"], message["payload"], self.round["qos"], message.get("retain", False), properties
+                message["topic"], message["payload"], qos, message.get("retain", False), properties
             ).mid
             for message in messages
         }
@@ -152,7 +152,7 @@ def play(round, links):
         return links[-1]
 
     publisher = link("publisher")
-    publisher.publish(round.get("before", []))
+    publisher.publish(round.get("before", []), max(round["qos"], 1))
     away = round.get("away", False)
     subscribers = []
     for number, filters in enumerate(round["subscribers"]):
@@ -165,7 +165,7 @@ def play(round, links):
         sys.stdin.readline()
     if round.get("will"):
         Link(round, "willing", will=round["will"]).die()
-    publisher.publish(round.get("publish", []))
+    publisher.publish(round.get("publish", []), round["qos"])
     if away:
         numbers = range(len(round["subscribers"]))
         subscribers = [link(f"subscriber-{number}", lasting="ends") for number in numbers]
@@ -178,7 +178,7 @@ def play(round, links):
             break
         pause.wait(0.01)
     # What is heard beyond what was waited for comes before the last word.
-    publisher.publish([{"topic": end, "payload": "end"}])
+    publisher.publish([{"topic": end, "payload": "end"}], round["qos"])
     for subscriber in subscribers:
         subscriber.until("the end", lambda: any(message["topic"] == end for message in subscriber.heard))
     return [without(subscriber.heard, end) for subscriber in subscribers]

@@ -134,12 +134,18 @@ async fn a_will_waits_for_its_delay() {
     let broker = Broker::start();
     let mut witness = witness(&broker, Version::V5).await;
     let will = will().with(WILL_DELAY, Value::Long(2));
-    let connect = Connect::lasting(Version::V5, "c").will(will);
-    let client = broker.open(&connect).await;
+    // Several, so that none is in time by chance.
+    let mut clients = Vec::new();
+    for name in 0..12 {
+        let connect = Connect::lasting(Version::V5, &name.to_string());
+        clients.push(broker.open(&connect.will(will.clone())).await);
+    }
     let since = Instant::now();
-    client.vanish();
-    assert_eq!(witness.message().await.text(), "will");
-    lasted(since, Duration::from_millis(1900), Duration::from_secs(5));
+    clients.into_iter().for_each(Client::vanish);
+    for _ in 0..12 {
+        assert_eq!(witness.message().await.text(), "will");
+        lasted(since, Duration::from_millis(1900), Duration::from_secs(5));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,6 +140,7 @@ impl Connect {
 
 /// A PUBLISH in either direction, or a will.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the packet's own flags")]
 pub(crate) struct Message {
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,

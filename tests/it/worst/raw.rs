@@ -193,7 +193,7 @@ fn cut(bytes: &[u8]) -> Option<(Packet, usize)> {
 pub(super) fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let low = (value & 0x7f) as u8;
+        let low = u8::try_from(value & 0x7f).unwrap();
         value >>= 7;
         bytes.push(if value == 0 { low } else { low | 0x80 });
         if value == 0 {
