@@ -87,9 +87,27 @@ fn a_flood_tells_what_was_published_and_what_came() {
 fn two_builds_are_compared_under_the_same_load() {
     let gateway = env!("CARGO_BIN_EXE_sensegate");
     let times = ["--warm-up", "50ms", "--measured", "200ms"];
-    let tables = bench("compare", &[&["--other", gateway][..], &times].concat());
+    let loads = ["--load", "20x1", "--load", "4x10"];
+    let tables = bench(
+        "compare",
+        &[&["--other", gateway][..], &loads, &times].concat(),
+    );
     assert_eq!((tables[0].len(), tables[1].len()), (4, 2));
     for row in &tables[0] {
+        assert!(number(row, "acknowledged/s") > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn every_way_in_is_measured_with_and_without_tls() {
+    let sizes = ["--from", "5", "--to", "25", "--load", "10x5"];
+    let times = ["--warm-up", "50ms", "--measured", "200ms"];
+    let tables = bench("tls", &[&sizes[..], &times].concat());
+    assert_eq!((tables[0].len(), tables[1].len()), (7, 3));
+    for row in &tables[0] {
+        assert!(number(row, "connects/s") > 0.0, "{row}");
+    }
+    for row in &tables[1] {
         assert!(number(row, "acknowledged/s") > 0.0, "{row}");
     }
 }

@@ -12,7 +12,7 @@ use super::{
     figures::{Figures, ms, quotient, us_each},
     machine::Machine,
     rig::{Broken, raise_open_files},
-    suite::{SCENARIOS, Script, against_gateway},
+    suite::{Script, against_gateway},
     table::{Report, Table},
 };
 use crate::harness::children::Binaries;
@@ -24,6 +24,8 @@ pub struct CompareScript {
     pub script: Script,
     /// The other gateway's binary.
     pub other: PathBuf,
+    /// The loads: connections and window.
+    pub loads: Vec<(usize, usize)>,
 }
 
 /// The runs of one scenario; those of one number were made one after the other.
@@ -59,7 +61,7 @@ pub fn compare(plan: &CompareScript, progress: &mut dyn Write) -> Result<Report,
         lab: this.binaries.lab.clone(),
     };
     let mut all = Vec::new();
-    for scenario in SCENARIOS {
+    for &scenario in &plan.loads {
         let mut pairs = Pairs::default();
         for number in 1..=this.runs {
             let dir = this.dir.join(format!("compare-{number}"));

@@ -18,6 +18,7 @@ mod fan_out;
 mod tls;
 mod storm;
 mod checks;
+mod signers;
 
 pub use checks::{CheckScript, checks};
 pub use closed::Closed;

@@ -103,6 +103,7 @@ fn run_tls(args: Tls) -> anyhow::Result<()> {
         runs,
         warm_up: args.warm_up,
         measured: args.measured,
+        loads: args.loads,
         counts: [args.from, args.to],
     };
     reported(folder, form, |progress| tls(&script, progress))
@@ -145,6 +146,7 @@ fn run_compare(args: Compare) -> anyhow::Result<()> {
             idle_connections: 0,
         },
         other: args.other,
+        loads: args.loads,
     };
     reported(folder, form, |progress| compare(&plan, progress))
 }

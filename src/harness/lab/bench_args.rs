@@ -115,6 +115,9 @@ pub(super) struct Tls {
     /// Time of each measurement of readings
     #[arg(long, default_value = "6s", value_parser = duration)]
     pub measured: Duration,
+    /// Connections and publishes in flight on each; repeatable
+    #[arg(long = "load", default_values = ["2000x1", "200x10"], value_parser = load, value_name = "CONNECTIONSxWINDOW")]
+    pub loads: Vec<(usize, usize)>,
     /// Connections from which the growth of memory is taken
     #[arg(long, default_value_t = 2000)]
     pub from: usize,
@@ -169,4 +172,30 @@ pub(super) struct Compare {
     /// Time of each measurement
     #[arg(long, default_value = "8s", value_parser = duration)]
     pub measured: Duration,
+    /// Connections and publishes in flight on each; repeatable
+    #[arg(long = "load", default_values = ["2000x1", "200x10"], value_parser = load, value_name = "CONNECTIONSxWINDOW")]
+    pub loads: Vec<(usize, usize)>,
+}
+
+/// A closed load: `2000x1`.
+fn load(text: &str) -> Result<(usize, usize), String> {
+    let wrong = || format!("{text:?} is not of the form 2000x1");
+    let (connections, window) = text.split_once('x').ok_or_else(wrong)?;
+    match (connections.parse(), window.parse()) {
+        (Ok(connections @ 1..), Ok(window @ 1..=64)) => Ok((connections, window)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_has_connections_and_a_window_that_the_gateway_grants() {
+        assert_eq!(load("2000x1"), Ok((2000, 1)));
+        for bad in ["2000", "0x1", "1x0", "1x65", "ax1", ""] {
+            assert!(load(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -90,6 +90,11 @@ impl FanOutScript {
                 filters,
             });
         }
+        let wanted = |scenario: &Scenario| {
+            let only = self.only.as_deref();
+            only.is_none_or(|text| scenario.name().contains(text))
+        };
+        all.retain(wanted);
         all
     }
 

@@ -17,7 +17,6 @@ use crate::harness::{
         figures::{Figures, core_percent, ms, quotient, us_each},
         machine::Machine,
         rig::{Broken, Rig, Setup, raise_open_files},
-        suite::SCENARIOS,
         table::{Report, Table},
     },
     children::{Binaries, ChildError, Mosquitto, MosquittoTls},
@@ -37,6 +36,8 @@ pub struct TlsScript {
     pub warm_up: Duration,
     /// Time of each measurement of readings.
     pub measured: Duration,
+    /// The loads of readings: connections and window.
+    pub loads: Vec<(usize, usize)>,
     /// Connections between which the slope of memory is taken.
     pub counts: [usize; 2],
 }
@@ -205,7 +206,7 @@ pub fn tls(script: &TlsScript, progress: &mut dyn Write) -> Result<Report, Broke
         }
     }
     let mut readings = Vec::new();
-    for scenario in SCENARIOS {
+    for &scenario in &script.loads {
         let mut all = Readings::default();
         for _ in 0..script.runs {
             for (way, runs) in Way::READINGS.into_iter().zip(&mut all) {
