@@ -6,8 +6,9 @@
 //! two; no early data, which could be replayed; no renegotiation, which rustls does not have. New material brings a new
 //! ticket key, so no session outlives the authorities and revocation lists that it was checked against.
 //!
-//! Revocation lists are checked along the whole chain. An authority without a list is taken to have revoked nothing,
-//! and a list past its next update stays in force: an office that is late must not shut out a city. Both are warned of.
+//! Revocation lists are checked along the whole chain.
+
+mod revocation;
 
 use std::{
     collections::HashSet,
@@ -32,8 +33,9 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use self::revocation::{revocations, warn_of_unlisted};
 use super::super::certificate::{Mark, PeerCertificate, unix};
 use crate::{
     config::{ClientCa, ClientTrust, TlsConfig, Transport},
@@ -139,7 +141,7 @@ impl Material {
             None => WebPkiClientVerifier::no_client_auth(),
             Some((ca, bytes)) => {
                 let roots = authorities(&ca.ca_file, bytes)?;
-                let lists = revocations(files, clock.now(), &mut revoked, &mut warnings)?;
+                let lists = revocations(&files.crls, clock.now(), &mut revoked, &mut warnings)?;
                 warn_of_unlisted(&roots, &lists, &ca.ca_file, &mut warnings);
                 verifier(files.tls, &roots, lists, &provider)?
             }
@@ -307,78 +309,6 @@ fn authorities(path: &Path, bytes: &[u8]) -> Result<Arc<RootCertStore>, Material
         })?;
     }
     Ok(Arc::new(roots))
-}
-
-/// The revocation lists for TLS, and their entries for live connections.
-fn revocations(
-    files: &Files<'_>,
-    now: UnixNanos,
-    revoked: &mut HashSet<Mark, FixedState>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, MaterialFault> {
-    let mut lists = Vec::new();
-    for (path, bytes) in &files.crls {
-        let found: Vec<CertificateRevocationListDer<'static>> = if bytes.starts_with(&[0x30]) {
-            vec![bytes.clone().into()]
-        } else {
-            CertificateRevocationListDer::pem_slice_iter(bytes)
-                .collect::<Result<_, _>>()
-                .map_err(|error| unusable(path, format!("is no PEM: {error}")))?
-        };
-        if found.is_empty() {
-            return Err(unusable(path, "holds no revocation list"));
-        }
-        for der in &found {
-            let (_, list) = CertificateRevocationList::from_der(der)
-                .map_err(|error| unusable(path, format!("is no revocation list: {error}")))?;
-            let issuer = list.issuer().as_raw();
-            let entries = list.iter_revoked_certificates();
-            revoked.extend(entries.map(|entry| Mark::new(issuer, entry.raw_serial())));
-            if list
-                .next_update()
-                .is_some_and(|next| unix(next.timestamp()) < now)
-            {
-                warnings.push(format!(
-                    "{}: the list of {} is past its next update, and stays in force",
-                    path.display(),
-                    list.issuer()
-                ));
-            }
-        }
-        lists.extend(found);
-    }
-    Ok(lists)
-}
-
-/// Where there are lists, an authority without one is worth a word.
-fn warn_of_unlisted(
-    roots: &RootCertStore,
-    lists: &[CertificateRevocationListDer<'_>],
-    path: &Path,
-    warnings: &mut Vec<String>,
-) {
-    if lists.is_empty() {
-        return;
-    }
-    let issuers: Vec<Vec<u8>> = lists
-        .iter()
-        .filter_map(|der| CertificateRevocationList::from_der(der).ok())
-        .map(|(_, list)| list.issuer().as_raw().to_vec())
-        .collect();
-    let unlisted = roots
-        .roots
-        .iter()
-        .filter(|root| {
-            // An anchor's subject stands without the tag and length of its sequence.
-            !issuers.iter().any(|issuer| issuer.ends_with(&root.subject))
-        })
-        .count();
-    if unlisted > 0 {
-        warnings.push(format!(
-            "{}: {unlisted} of the authorities have no revocation list",
-            path.display()
-        ));
-    }
 }
 
 fn verifier(

@@ -3,30 +3,24 @@
 use std::{
     io,
     net::SocketAddr,
-    num::NonZeroU16,
     time::{Duration, Instant},
 };
-
-use bytes::Bytes;
 
 use super::{
     Pace, Scenario,
     account::{Account, PAYLOAD_BYTES, Stamp, Sums},
-    idle_filter,
+    greeting::{Greeting, greetings},
 };
 use crate::harness::{
     bench::{Cpu, process::resident_bytes, readings::put},
     client::{
         AckKind, Driver, Engine, Inbound, Links, Lost, Message, Opening, Qos, Spots, Turn, Version,
-        WireError, puback, publish, subscribe_to,
+        WireError, puback, publish,
     },
-    devices::{Latency, Unacknowledged, login},
+    devices::Latency,
 };
 
 const GREETING_MAX: usize = 256;
-/// Filters of one idle session, within `mqtt.subscriptions_max`, and of one SUBSCRIBE, within `mqtt.filters_max`.
-const SESSION_FILTERS: usize = 200;
-const SUBSCRIBE_FILTERS: usize = 50;
 /// How long deliveries are waited for at the end, and how long none may come before they are taken as lost.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(2);
@@ -91,12 +85,6 @@ impl FanOut {
             (fault, _) => Err(io::Error::other(fault.unwrap_or_default())),
         }
     }
-}
-
-/// What a connection says when it is up.
-struct Greeting {
-    connect: Bytes,
-    subscribes: Vec<Bytes>,
 }
 
 enum Phase {
@@ -330,42 +318,6 @@ impl<'a> Load<'a> {
         }
         over
     }
-}
-
-fn greetings(scenario: &Scenario) -> Result<Vec<Greeting>, WireError> {
-    let Scenario {
-        pattern,
-        qos,
-        filters,
-        ..
-    } = *scenario;
-    let mut greetings = Vec::new();
-    let mut greet = |filters: Vec<String>| {
-        let connect = login(Version::V5, None, Unacknowledged::LetGo, greetings.len())?;
-        let mut subscribes = Vec::new();
-        let mut packet_id = NonZeroU16::MIN;
-        for some in filters.chunks(SUBSCRIBE_FILTERS) {
-            let some: Vec<&str> = some.iter().map(String::as_str).collect();
-            subscribes.push(subscribe_to(Version::V5, (packet_id, qos), &some)?);
-            packet_id = packet_id.saturating_add(1);
-        }
-        greetings.push(Greeting {
-            connect,
-            subscribes,
-        });
-        Ok::<_, WireError>(())
-    };
-    for _ in 0..pattern.publishers() {
-        greet(Vec::new())?;
-    }
-    for subscriber in 0..pattern.subscribers() {
-        greet(vec![pattern.filter(subscriber)])?;
-    }
-    let idle: Vec<usize> = (0..filters).collect();
-    for some in idle.chunks(SESSION_FILTERS) {
-        greet(some.iter().map(|&number| idle_filter(number)).collect())?;
-    }
-    Ok(greetings)
 }
 
 impl Driver for Load<'_> {

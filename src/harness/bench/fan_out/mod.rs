@@ -6,6 +6,7 @@
 //! gives. *Flood* (`QoS` 0): publishers write as fast as their sockets take it; what the server drops then is its loss.
 
 mod account;
+mod greeting;
 mod load;
 mod script;
 
