@@ -9,32 +9,29 @@
 //! Refused waits for the client to close, since closing on unread bytes would reset the connection and take the alert
 //! with it; the deadline of CONNECT bounds that wait.
 
+mod scratch;
+mod step;
+
 use std::{
-    cell::RefCell,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use rustls::{
-    Error as TlsError, HandshakeKind, ServerConfig,
-    server::UnbufferedServerConnection,
-    unbuffered::{
-        ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError,
-        UnbufferedStatus, WriteTraffic,
-    },
-};
+use rustls::{Error as TlsError, HandshakeKind, ServerConfig, server::UnbufferedServerConnection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
+use self::{
+    scratch::{SCRATCH, SEALED_BYTES_MAX, Scratch},
+    step::{Sink, Step, Word, drain, step},
+};
 use super::{super::certificate::PeerCertificate, Port, metrics::Handshake};
 use crate::config::Transport;
 
-/// What one read takes at most, what waits from before included.
-const INWARD_BYTES: usize = 64 * 1024;
 /// Least room for a read, however small the caller's buffer is.
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// Bytes that a handshake may leave unfinished: more than the longest sensible chain of certificates (three of RSA
@@ -42,10 +39,6 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an unfinished record afterwards: the largest record of TLS 1.2 has 18,437 (RFC 5246, section 6.2.3).
 const RECORD_BYTES_MAX: usize = 20 * 1024;
-/// Bytes of MQTT in one record: the most that TLS allows.
-const SEALED_BYTES_MAX: usize = 16 * 1024;
-/// What a record adds, more than any suite does; rustls says if it is not enough.
-const SEAL_BYTES: usize = 64;
 /// Reads in one turn that bring no MQTT.
 const ROUNDS_MAX: usize = 16;
 /// Bytes thrown away while a refused client is expected to close.
@@ -73,36 +66,6 @@ enum Phase {
     Open,
     Refused { discarded: usize },
     Ended,
-}
-
-/// A worker's buffers.
-struct Scratch {
-    inward: Box<[u8]>,
-    outward: Vec<u8>,
-    gathered: Vec<u8>,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        inward: vec![0; INWARD_BYTES].into_boxed_slice(),
-        outward: Vec::with_capacity(SEALED_BYTES_MAX + SEAL_BYTES),
-        gathered: Vec::new(),
-    });
-}
-
-/// What is to be sealed once the session can.
-enum Word<'a> {
-    Nothing,
-    Data(&'a [u8]),
-    Goodbye,
-}
-
-/// What stepping a session came to.
-struct Step {
-    /// Bytes of the incoming ones that are done with.
-    used: usize,
-    closed: bool,
-    fault: Option<TlsError>,
 }
 
 impl std::fmt::Debug for TlsStream {
@@ -429,160 +392,5 @@ impl AsyncWrite for TlsStream {
         }
         ready!(this.push(cx))?;
         Pin::new(&mut this.socket).poll_shutdown(cx)
-    }
-}
-
-/// Where opened records go: the caller's buffer, and beside it what that has no room for.
-struct Sink<'a, 'b> {
-    buffer: &'a mut ReadBuf<'b>,
-    rest: &'a mut Vec<u8>,
-}
-
-impl Sink<'_, '_> {
-    fn take(&mut self, bytes: &[u8]) {
-        let count = if self.rest.is_empty() {
-            bytes.len().min(self.buffer.remaining())
-        } else {
-            0
-        };
-        let (now, later) = bytes.split_at_checked(count).unwrap_or_default();
-        self.buffer.put_slice(now);
-        self.rest.extend_from_slice(later);
-    }
-}
-
-/// Steps a session over the records that came, until it needs more of them.
-fn step(
-    session: &mut UnbufferedServerConnection,
-    records: &mut [u8],
-    outward: &mut Vec<u8>,
-    sink: &mut Sink<'_, '_>,
-    mut word: Word<'_>,
-) -> Step {
-    let mut stepped = Step {
-        used: 0,
-        closed: false,
-        fault: None,
-    };
-    loop {
-        let rest = records.get_mut(stepped.used..).unwrap_or_default();
-        let UnbufferedStatus { mut discard, state } = session.process_tls_records(rest);
-        let done = match state {
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                let mut fault = None;
-                while let Some(record) = traffic.next_record() {
-                    match record {
-                        Ok(record) => {
-                            discard += record.discard;
-                            sink.take(record.payload);
-                        }
-                        Err(error) => fault = Some(error),
-                    }
-                }
-                stepped.fault = fault;
-                stepped.fault.is_some()
-            }
-            Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                encode(&mut data, outward);
-                false
-            }
-            Ok(ConnectionState::TransmitTlsData(data)) => {
-                data.done();
-                false
-            }
-            Ok(ConnectionState::PeerClosed) => {
-                stepped.closed = true;
-                false
-            }
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                match std::mem::replace(&mut word, Word::Nothing) {
-                    Word::Nothing => true,
-                    word => {
-                        stepped.fault = seal(&mut traffic, &word, outward).err();
-                        stepped.fault.is_some()
-                    }
-                }
-            }
-            // Early data is off: that state does not come.
-            Ok(_) => true,
-            Err(error) => {
-                stepped.fault = Some(error);
-                true
-            }
-        };
-        stepped.used += discard;
-        if done {
-            return stepped;
-        }
-    }
-}
-
-/// Takes what a session has to say after a fault, the alert above all. Only while there is something: asked further,
-/// rustls would look for the message that it stumbled over.
-fn drain(session: &mut UnbufferedServerConnection, outward: &mut Vec<u8>) {
-    while session.wants_write() {
-        match session.process_tls_records(&mut []).state {
-            Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, outward),
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                while traffic.next_record().is_some() {}
-            }
-            _ => return,
-        }
-    }
-}
-
-fn encode<D>(data: &mut EncodeTlsData<'_, D>, outward: &mut Vec<u8>) {
-    into_spare(outward, SEAL_BYTES, |spare| match data.encode(spare) {
-        Ok(count) => Ok(count),
-        Err(EncodeError::InsufficientSize(more)) => Err(Some(more)),
-        Err(EncodeError::AlreadyEncoded) => Err(None),
-    })
-    .unwrap_or_default();
-}
-
-fn seal<D>(
-    traffic: &mut WriteTraffic<'_, D>,
-    word: &Word<'_>,
-    outward: &mut Vec<u8>,
-) -> Result<(), TlsError> {
-    let length = match word {
-        Word::Data(bytes) => bytes.len(),
-        Word::Nothing | Word::Goodbye => 0,
-    };
-    let sealed = into_spare(outward, length + SEAL_BYTES, |spare| {
-        let sealed = match word {
-            Word::Data(bytes) => traffic.encrypt(bytes, spare),
-            Word::Goodbye => traffic.queue_close_notify(spare),
-            Word::Nothing => Ok(0),
-        };
-        sealed.map_err(|error| match error {
-            EncryptError::InsufficientSize(more) => Some(more),
-            EncryptError::EncryptExhausted => None,
-        })
-    });
-    sealed.map_err(|()| TlsError::EncryptError)
-}
-
-/// Lets `write` append to a buffer, with as much room as it asks for.
-fn into_spare(
-    buffer: &mut Vec<u8>,
-    room: usize,
-    mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<InsufficientSizeError>>,
-) -> Result<(), ()> {
-    let start = buffer.len();
-    let mut room = room;
-    loop {
-        buffer.resize(start + room, 0);
-        match write(buffer.get_mut(start..).unwrap_or_default()) {
-            Ok(count) => {
-                buffer.truncate(start + count);
-                return Ok(());
-            }
-            Err(Some(more)) if more.required_size > room => room = more.required_size,
-            Err(_) => {
-                buffer.truncate(start);
-                return Err(());
-            }
-        }
     }
 }
