@@ -89,6 +89,24 @@ coded!(
         UnknownClass = 11, "unknown_class";
         /// The platform refused the reading for good.
         PlatformRefused = 12, "platform_refused";
+        /// A frame whose check sum is not that of its bytes.
+        FrameCheck = 13, "frame_check";
+        /// Bytes that break the format of the profile's codec.
+        FrameMalformed = 14, "frame_malformed";
+        /// A frame that its format allows and the codec cannot read: encrypted, or of a kind without data.
+        FrameUnsupported = 15, "frame_unsupported";
+        /// A frame, or a message of several packets, whose rest did not come in time.
+        FrameIncomplete = 16, "frame_incomplete";
+        /// No profile is for this topic, or none of its cases for what the payload says of itself.
+        NoProfile = 17, "no_profile";
+        /// The payload names no device, or one that cannot be.
+        DeviceId = 18, "device_id";
+        /// The sender may not report for the device that the payload names.
+        DeviceRights = 19, "device_rights";
+        /// A value whose meaning the gateway has not been told, such as an alias before its birth certificate.
+        State = 20, "state";
+        /// A unit that the profile's field cannot be converted from.
+        Unit = 21, "unit";
     }
 );
 

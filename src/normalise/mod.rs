@@ -25,6 +25,8 @@ mod payload;
 mod sheet;
 mod attributes;
 mod json;
+mod point;
+mod codec;
 mod protobuf;
 pub mod render;
 

@@ -381,7 +381,11 @@ const fn quarantine_code(reason: QuarantineReason) -> u8 {
     match reason {
         QuarantineReason::MalformedJson
         | QuarantineReason::MalformedProtobuf
-        | QuarantineReason::NotAnObject => 0x99,
+        | QuarantineReason::NotAnObject
+        | QuarantineReason::FrameCheck
+        | QuarantineReason::FrameMalformed
+        | QuarantineReason::FrameUnsupported
+        | QuarantineReason::FrameIncomplete => 0x99,
         _ => 0x83,
     }
 }
