@@ -207,7 +207,7 @@ fn what_is_no_list_of_numbers_is_read_too() {
     let manual = read_all(&standard(), &manual).unwrap();
     assert_eq!(found(&manual, 0xF2).value, text("Q1.234"));
     let status = read(STATUS);
-    assert_eq!(found(&status, 0x45).value, Owned::Whole(0x40));
+    assert_eq!(found(&status, 0x45).value, Owned::Whole(0x400));
     assert_eq!(status.head(&name("station_type")), None);
     let version = read(VERSION);
     let found_version = version.found(&name("version")).unwrap();
