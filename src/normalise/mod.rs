@@ -25,6 +25,7 @@ mod payload;
 mod sheet;
 mod attributes;
 mod json;
+mod moment;
 mod point;
 mod codec;
 mod protobuf;
