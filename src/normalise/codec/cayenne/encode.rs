@@ -5,8 +5,8 @@ use super::{
         super::point::{Decimal, Moment, OwnedKey, Value},
         encoding::{Encoder, Report},
     },
-    Cayenne, Part,
-    types::{self, Form},
+    Cayenne,
+    types::{self, Form, Part},
 };
 
 impl Encoder for Cayenne {

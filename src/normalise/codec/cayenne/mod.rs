@@ -58,7 +58,7 @@ use super::{
     Codec, Decoded,
     bits::Bytes,
 };
-use types::{Part, TYPES, Type};
+use types::{TYPES, Type};
 
 /// The `[codec]` table beside `kind`: the format leaves nothing to choose.
 #[derive(Debug, Clone, Default, Deserialize)]
