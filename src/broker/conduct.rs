@@ -10,7 +10,7 @@ use tokio::time::{Duration, sleep};
 use super::{
     connection::Connection,
     hub::{Core, Hub},
-    inlet::{Inbound, Inlet, Offer, Receipt, Refusal},
+    inlet::{Inbound, Inlet, Offer, Receipt, Refusal, Sender},
     line::{Line, News, Settled, Verdict},
     metrics::Ending,
     ordinary::{self, NotTaken},
@@ -203,13 +203,9 @@ fn handle_publish<I: Inlet>(
         Admission::Wait => return Ok(Handled::Later(Box::new(Hold::Acknowledgements))),
     }
     let topic = topic.as_str();
-    if !hub
-        .core
-        .access
-        .load()
-        .rights
-        .may_publish(&session.principal, topic)
-    {
+    let access = hub.core.access.load();
+    let is_for_reports = hub.inlet.is_for_reports(topic);
+    if !is_for_reports && !access.rights.may_publish(&session.principal, topic) {
         return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
     }
     let inbox = &mut session.kept.inbox;
@@ -219,6 +215,10 @@ fn handle_publish<I: Inlet>(
         payload: publish.payload,
         payload_format_utf8: publish.payload_utf8,
         user_properties: &publish.user_properties,
+        sender: Sender {
+            principal: &session.principal,
+            rights: &access.rights,
+        },
     };
     let handled = match hub.inlet.offer(inbound, receipt) {
         Offer::Owed => {
@@ -228,6 +228,13 @@ fn handle_publish<I: Inlet>(
         Offer::Busy(receipt) => {
             withdraw(receipt);
             return Ok(Handled::Later(Box::new(wait_for_room(hub, Duration::ZERO))));
+        }
+        // Profiles may change between two looks: then it is a matter of rights after all.
+        Offer::Ordinary(receipt)
+            if is_for_reports && !access.rights.may_publish(&session.principal, topic) =>
+        {
+            withdraw(receipt);
+            return Ok(refuse(hub, session, &publish, Refusal::NotAuthorised));
         }
         Offer::Ordinary(receipt) => {
             let sent = (&publish, topic);

@@ -17,7 +17,7 @@ use super::{
     archive::{Archive, Changes},
     exchange::{Dispatch, Exchange, RetainedMessages, Routed},
     gate::Gate,
-    inlet::{Inbound, Inlet, Offer},
+    inlet::{Inbound, Inlet, Offer, Sender},
     limits::{Admission, Incidents, Limits},
     line::locked,
     lines::Lines,
@@ -191,7 +191,9 @@ impl<I: Inlet> Hub<I> {
     fn offer_will(&self, will: Box<Will>) -> Result<(), Box<Will>> {
         let access = self.core.access.load();
         let message = &will.message;
-        if !access.rights.may_publish(&will.principal, &message.topic) {
+        let is_for_reports = self.inlet.is_for_reports(&message.topic);
+        let is_granted = || access.rights.may_publish(&will.principal, &message.topic);
+        if !is_for_reports && !is_granted() {
             self.core.metrics.will("refused");
             return Ok(());
         }
@@ -200,11 +202,18 @@ impl<I: Inlet> Hub<I> {
             payload: &message.payload,
             payload_format_utf8: will.payload_utf8,
             user_properties: &will.user_properties,
+            sender: Sender {
+                principal: &will.principal,
+                rights: &access.rights,
+            },
         };
         match self.inlet.offer(inbound, None) {
             Offer::Owed => self.core.metrics.will("published"),
             Offer::Refused(..) => self.core.metrics.will("refused"),
             Offer::Busy(_) => return Err(will),
+            Offer::Ordinary(_) if is_for_reports && !is_granted() => {
+                self.core.metrics.will("refused");
+            }
             Offer::Ordinary(_) => return self.core.route_will(will),
         }
         Ok(())

@@ -8,13 +8,24 @@ use std::{future::Future, sync::Arc};
 
 use bytestring::ByteString;
 
-use super::line::{Line, Settled, Verdict};
-use crate::domain::{Outcome, Settle};
+use super::{
+    line::{Line, Settled, Verdict},
+    principal::Principal,
+    rights::Rights,
+};
+use crate::domain::{Identity, Outcome, Settle};
 
 /// Takes the publishes of all connections.
 pub trait Inlet: Send + Sync + 'static {
     /// Takes a publish, refuses it, or says that there is no room. Called on the connection's task: must not block.
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer;
+
+    /// Whether a topic carries reports, whoever sends them: then it is no matter of rights who may publish to it, since
+    /// each report is asked for the device that it speaks of ([`Sender::may_report`]).
+    fn is_for_reports(&self, topic: &str) -> bool {
+        let _none_are = topic;
+        false
+    }
 
     /// Resolves when there may be room again after [`Offer::Busy`].
     fn room(&self) -> impl Future<Output = ()> + Send;
@@ -31,6 +42,29 @@ pub struct Inbound<'a> {
     pub payload_format_utf8: bool,
     /// User properties (MQTT 5), in the client's order.
     pub user_properties: &'a [(ByteString, ByteString)],
+    /// Who sent it.
+    pub sender: Sender<'a>,
+}
+
+/// Who sent a publish, and for whom it may speak.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    pub(super) principal: &'a Principal,
+    pub(super) rights: &'a Rights,
+}
+
+impl<'a> Sender<'a> {
+    /// The device that sent it; none for applications and for anonymous clients.
+    #[must_use]
+    pub const fn device(&self) -> Option<&'a Identity> {
+        self.principal.identity()
+    }
+
+    /// Whether the sender may report for a device: whether it may publish to `v1/{class}/{device}/up`.
+    #[must_use]
+    pub fn may_report(&self, class: &str, device: &str) -> bool {
+        self.rights.may_report(self.principal, class, device)
+    }
 }
 
 /// What an inlet says to a publish.

@@ -52,7 +52,7 @@ mod metrics;
 
 pub use exchange::{Delivery, EXCHANGE_METRICS};
 pub use handle::{Disconnected, Handle, MessageQos};
-pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal};
+pub use inlet::{Inbound, Inlet, Offer, Receipt, Refusal, Sender};
 pub use limits::{METRICS as LIMIT_METRICS, Offender, Offenders};
 pub use listener::BindError;
 pub use metrics::METRICS;

@@ -14,6 +14,16 @@ use crate::config::{Setting, former, settings};
 
 /// Settings of subcommands that only look at classes.
 const OF_CLASSES: &[&str] = &["normalise.class_dir"];
+/// Settings of subcommands that only look at profiles.
+const OF_PROFILES: &[&str] = &["normalise.class_dir", "normalise.profile_dir"];
+/// Settings of `profile explain`.
+const OF_EXPLAIN: &[&str] = &[
+    "normalise.class_dir",
+    "normalise.profile_dir",
+    "normalise.readings_per_payload_max",
+    "normalise.reading_bytes_max",
+    "normalise.skew_max",
+];
 /// Settings of `decode`.
 const OF_DECODE: &[&str] = &[
     "normalise.class_dir",
@@ -50,6 +60,7 @@ pub(super) fn command() -> Command {
             Shown::Yes,
         ))
         .subcommand(classes())
+        .subcommand(profile())
         .subcommand(decode())
         .subcommand(
             Command::new("spool")
@@ -104,6 +115,41 @@ fn classes() -> Command {
                 )
                 .arg(json()),
             OF_CLASSES,
+        ))
+}
+
+fn profile() -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    Command::new("profile")
+        .about("Shows the profiles in force, and how one of them reads a payload")
+        .subcommand_required(true)
+        .subcommand(with_settings(
+            Command::new("list").about("Lists the profiles").arg(json()),
+            OF_PROFILES,
+        ))
+        .subcommand(with_settings(
+            Command::new("explain")
+                .about("Tells step by step how a payload becomes readings, or why not")
+                .arg(
+                    Arg::new("profile")
+                        .value_name("PROFILE")
+                        .required(true)
+                        .help("File of a profile, or the id of one in force"),
+                )
+                .arg(text("payload", "TEXT", "The payload as text").conflicts_with("hex"))
+                .arg(text("hex", "DIGITS", "The payload as hexadecimal digits"))
+                .arg(text("topic", "TOPIC", "Topic as published; default: the one that names the profile"))
+                .arg(text("device", "ID", "Id of the device that publishes").default_value("device"))
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .value_parser(PathBufValueParser::new())
+                        .default_value("-")
+                        .help("File with the payload; `-` is standard input"),
+                ),
+            OF_EXPLAIN,
         ))
 }
 

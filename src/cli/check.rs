@@ -10,7 +10,7 @@ use crate::{
         key::{self, Keyless, Missing, credentials},
     },
     domain::{Clock, SystemClock},
-    normalise::Classes,
+    normalise::{Checked, Classes, Profiles},
 };
 
 pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
@@ -27,13 +27,17 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     let classes = merged
         .class_dir()
         .map_or_else(Classes::embedded, Classes::with_dir);
-    let count = match classes {
-        Ok(classes) => classes.iter().count(),
-        Err(error) => {
-            add(Failure::from(error));
-            0
-        }
-    };
+    let mut counted = String::new();
+    match classes {
+        Ok(classes) => match Profiles::check(merged.profile_dir(), &classes) {
+            Ok(Checked { profiles, vectors }) => {
+                let classes = classes.len();
+                counted = format!("{classes} classes, {profiles} profiles, {vectors} vectors");
+            }
+            Err(error) => add(Failure::lines(Exit::Config.code(), error.faults)),
+        },
+        Err(error) => add(Failure::from(error)),
+    }
     let certificates = transport::examine(
         merged.listeners(),
         &(Arc::new(SystemClock) as Arc<dyn Clock>),
@@ -49,7 +53,7 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     }
     match exit {
         Some(exit) => Err(Failure::lines(exit.code(), faults)),
-        None => print_plain(&format!("all is well: {count} classes\n")),
+        None => print_plain(&format!("all is well: {counted}\n")),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn decode(given: &ArgMatches) -> Result<(), Failure> {
     print_json(&Value::Array(readings))
 }
 
-fn input(given: &ArgMatches, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+pub(super) fn input(given: &ArgMatches, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let path = given
         .get_one::<PathBuf>("file")
         .cloned()

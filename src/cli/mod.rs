@@ -7,6 +7,7 @@ mod run;
 mod check;
 mod classes;
 mod decode;
+mod profiles;
 mod spool;
 mod sessions;
 mod token;
@@ -60,7 +61,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         None if wants_print(&matches) => print_config(&sources(&matches)),
         None => Err(Failure::new(
             Exit::Usage,
-            "a subcommand is needed: run, check, classes, decode, spool, sessions, quarantine, token, rights or password; see --help",
+            "a subcommand is needed: run, check, classes, profile, decode, spool, sessions, quarantine, token, rights or password; see --help",
         )),
         Some(("run", given)) if wants_print(given) => print_config(&sources(given)),
         Some(("check", given)) if wants_print(given) => print_config(&sources(given)),
@@ -68,6 +69,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         Some(("check", given)) => check::check(&sources(given)),
         Some(("classes", given)) => classes::classes(given),
         Some(("decode", given)) => decode::decode(given),
+        Some(("profile", given)) => profiles::profiles(given),
         Some(("spool", given)) => spool::spool(given),
         Some(("sessions", given)) => sessions::sessions(given),
         Some(("quarantine", given)) => spool::quarantine(given),

@@ -32,6 +32,7 @@ pub(super) fn blank() -> Config {
         auth: AuthConfig::only(Vec::new()),
         normalise: NormaliseConfig {
             class_dir: None,
+            profile_dir: None,
             readings_per_payload_max: 0,
             reading_bytes_max: 0,
             skew_max: Duration::ZERO,

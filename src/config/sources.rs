@@ -209,6 +209,12 @@ impl Merged {
         self.config.normalise.class_dir.as_deref()
     }
 
+    /// The folder of further profiles as far as it could be settled, for `sensegate check`.
+    #[must_use]
+    pub fn profile_dir(&self) -> Option<&Path> {
+        self.config.normalise.profile_dir.as_deref()
+    }
+
     /// The listeners as far as they could be settled, for `sensegate check`.
     #[must_use]
     pub fn listeners(&self) -> &[ListenerConfig] {

@@ -105,6 +105,8 @@ pub struct MqttConfig {
 pub struct NormaliseConfig {
     /// Folder of further .proto files with classes.
     pub class_dir: Option<PathBuf>,
+    /// Folder of further profiles.
+    pub profile_dir: Option<PathBuf>,
     /// Most readings in one payload.
     pub readings_per_payload_max: usize,
     /// Largest encoded reading, bytes.

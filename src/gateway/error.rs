@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    admin::AdminError, broker::BindError, normalise::ClassError, spool::SpoolError,
+    admin::AdminError, broker::BindError, normalise::{ClassError, ProfilesError}, spool::SpoolError,
     store::StoreError, supervise::TaskFailure, telemetry::ExporterError, vault::VaultError,
 };
 
@@ -27,6 +27,9 @@ pub enum GatewayError {
     /// A class declaration is wrong.
     #[error(transparent)]
     Classes(#[from] ClassError),
+    /// A profile is wrong.
+    #[error("profiles:\n{0}")]
+    Profiles(#[from] ProfilesError),
     /// The data directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,7 +59,8 @@ impl GatewayError {
         match self {
             Self::Runtime(_) => 71,
             Self::Metrics(_) | Self::Failed(_) => 70,
-            Self::Mqtt(BindError::Access(_) | BindError::Transport(_)) | Self::Classes(_) => 78,
+            Self::Mqtt(BindError::Access(_) | BindError::Transport(_)) | Self::Classes(_)
+            | Self::Profiles(_) => 78,
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),
             Self::BoundFile { .. } => 73,

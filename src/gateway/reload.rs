@@ -4,13 +4,14 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use super::error::GatewayError;
 use crate::{
     broker::{Handle, access::Access},
     config::{
         AuthConfig, Config, NormaliseConfig,
         key::{self, Missing},
     },
-    normalise::{ClassError, Classes},
+    normalise::{Classes, Profiles},
 };
 
 /// Reads the configuration again, as the command line merged it at the start; the error is one line for each problem.
@@ -34,13 +35,15 @@ impl fmt::Debug for Reread {
     }
 }
 
-/// The classes of the binary and of the folder, if one is configured. Reads files: not for a worker of the runtime.
-pub(super) fn classes(config: &NormaliseConfig) -> Result<Arc<Classes>, ClassError> {
+/// Classes and profiles of the binary and of the folders, if any are configured. Both or neither: profiles are compiled
+/// against the classes. Reads files: not for a worker of the runtime.
+pub(super) fn schema(config: &NormaliseConfig) -> Result<(Arc<Classes>, Arc<Profiles>), GatewayError> {
     let classes = match &config.class_dir {
         None => Classes::embedded()?,
         Some(dir) => Classes::with_dir(dir)?,
     };
-    Ok(Arc::new(classes))
+    let profiles = Profiles::load(config.profile_dir.as_deref(), &classes)?;
+    Ok((Arc::new(classes), Arc::new(profiles)))
 }
 
 /// Who may come in and what they may do, as the files have it now; the error is one line for each thing that is wrong.

@@ -62,7 +62,7 @@ impl Running {
     ) -> Result<Self, GatewayError> {
         let watched = Watch::new(&config.mqtt.listen);
         let ports = Ports::bind(&config).await?;
-        let classes = reload::classes(&config.normalise)?;
+        let (classes, profiles) = reload::schema(&config.normalise)?;
         let Kept {
             inlet,
             reader,
@@ -85,7 +85,7 @@ impl Running {
         writers.watch(&mut reception);
         let ingest = Arc::new(Ingest::new(
             &config.normalise,
-            Arc::clone(&classes),
+            (Arc::clone(&classes), profiles),
             inlet,
             Arc::clone(&clock),
         ));
@@ -164,18 +164,19 @@ impl Running {
                     tracing::error!(%error, "reload: the log filter stays as it was");
                 }
                 self.reload_access(&config).await;
-                let read = tokio::task::spawn_blocking(move || reload::classes(&config.normalise));
+                let read = tokio::task::spawn_blocking(move || reload::schema(&config.normalise));
                 match read.await {
-                    Ok(Ok(classes)) => {
-                        tracing::info!(classes = classes.len(), "reload: classes in force");
+                    Ok(Ok((classes, profiles))) => {
+                        let (count, read) = (classes.len(), profiles.len());
+                        tracing::info!(classes = count, profiles = read, "reload: in force");
                         self.schema.send_replace(classes.digest());
                         self.broker.replace_classes(classes.iter().map(Class::id));
-                        self.ingest.replace_classes(classes);
+                        self.ingest.replace(classes, profiles);
                     }
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "reload: the classes stay as they were");
+                        tracing::error!(%error, "reload: classes and profiles stay as they were");
                     }
-                    Err(error) => tracing::error!(%error, "reload: reading the classes failed"),
+                    Err(error) => tracing::error!(%error, "reload: reading classes and profiles failed"),
                 }
             }
         }

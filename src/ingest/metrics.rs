@@ -5,7 +5,7 @@ use metrics::{Counter, counter};
 use crate::{
     broker::Refusal,
     domain::QuarantineReason,
-    normalise::{Classes, Encoded},
+    normalise::{Classes, Encoded, ProfileOutcome},
     telemetry::{Kind, Metric},
 };
 
@@ -34,6 +34,12 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         labels: &["flag"],
         help: "Readings taken with a mark: clock skew, a value out of its plausible range, unknown members.",
+    },
+    Metric {
+        name: "sensegate_ingest_profile_events_total",
+        kind: Kind::Counter,
+        labels: &["event"],
+        help: "What profiles met: frames read, records that their conditions left out, points and bytes that nobody mentions.",
     },
 ];
 
@@ -68,6 +74,10 @@ pub(super) struct IngestMetrics {
     skewed: Counter,
     out_of_range: Counter,
     unknown_member: Counter,
+    frames: Counter,
+    skipped_records: Counter,
+    unmapped_points: Counter,
+    noise_bytes: Counter,
 }
 
 impl IngestMetrics {
@@ -79,7 +89,12 @@ impl IngestMetrics {
             let name = "sensegate_ingest_quarantined_payloads_total";
             (*reason, counter!(name, "reason" => reason.name()))
         };
+        let event = |event| counter!("sensegate_ingest_profile_events_total", "event" => event);
         Self {
+            frames: event("frame"),
+            skipped_records: event("skipped_record"),
+            unmapped_points: event("unmapped_point"),
+            noise_bytes: event("noise_byte"),
             quarantined: QuarantineReason::ALL.iter().map(quarantined).collect(),
             not_authorised: refused("not_authorised"),
             topic_invalid: refused("topic_invalid"),
@@ -87,6 +102,19 @@ impl IngestMetrics {
             skewed: flagged("clock_skew"),
             out_of_range: flagged("out_of_range"),
             unknown_member: flagged("unknown_member"),
+        }
+    }
+
+    pub(super) fn read_by_profile(&self, outcome: &ProfileOutcome) {
+        for (counter, count) in [
+            (&self.frames, u64::from(outcome.frames)),
+            (&self.skipped_records, u64::from(outcome.skipped)),
+            (&self.unmapped_points, u64::from(outcome.unmapped)),
+            (&self.noise_bytes, outcome.noise as u64),
+        ] {
+            if count > 0 {
+                counter.increment(count);
+            }
         }
     }
 

@@ -22,13 +22,16 @@ use bytestring::ByteString;
 
 use self::{
     metrics::{ClassCounters, IngestMetrics},
-    topic::{Topic, TopicFault},
+    topic::{Form, Topic, TopicFault},
 };
 use crate::{
-    broker::{Inbound, Inlet, Offer, Receipt, Refusal},
+    broker::{Inbound, Inlet, Offer, Receipt, Refusal, Sender},
     config::NormaliseConfig,
     domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
-    normalise::{Class, Classes, Encoded, Limits, Payload, Reject, normalise},
+    normalise::{
+        Class, Classes, Encoded, Limits, Payload, PayloadFormat, Profile, Profiles, Reject, Report,
+        Unread, normalise,
+    },
     spool::{QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };
 
@@ -42,10 +45,11 @@ thread_local! {
     static SCRATCH: RefCell<Encoded> = RefCell::new(Encoded::default());
 }
 
-/// The classes in force with what is counted for each.
+/// The classes and profiles in force with what is counted for each.
 #[derive(Debug)]
 struct Catalogue {
     classes: Arc<Classes>,
+    profiles: Arc<Profiles>,
     counters: ClassCounters,
 }
 
@@ -61,16 +65,16 @@ pub struct Ingest<R: Settle = Receipt> {
 }
 
 impl<R: Settle> Ingest<R> {
-    /// An inlet that normalises by `classes` and appends to `spool`.
+    /// An inlet that normalises by classes and profiles and appends to `spool`.
     #[must_use]
     pub fn new(
         config: &NormaliseConfig,
-        classes: Arc<Classes>,
+        (classes, profiles): (Arc<Classes>, Arc<Profiles>),
         spool: SpoolInlet<R>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            catalogue: ArcSwap::from_pointee(Catalogue::new(classes)),
+            catalogue: ArcSwap::from_pointee(Catalogue::new(classes, profiles)),
             limits: Limits::from(config),
             spool,
             clock,
@@ -79,9 +83,16 @@ impl<R: Settle> Ingest<R> {
         }
     }
 
-    /// Puts other classes in force; publishes under way finish with those they started with.
-    pub fn replace_classes(&self, classes: Arc<Classes>) {
-        self.catalogue.store(Arc::new(Catalogue::new(classes)));
+    /// Puts other classes and profiles in force; publishes under way finish with those they started with.
+    pub fn replace(&self, classes: Arc<Classes>, profiles: Arc<Profiles>) {
+        self.catalogue
+            .store(Arc::new(Catalogue::new(classes, profiles)));
+    }
+
+    /// How many profiles are in force.
+    #[must_use]
+    pub fn profiles(&self) -> usize {
+        self.catalogue.load().profiles.len()
     }
 
     /// How many classes are in force.
@@ -98,22 +109,88 @@ impl<R: Settle> Ingest<R> {
 
     fn place(&self, source: &Source<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
         let catalogue = self.catalogue.load();
-        let Some(class) = catalogue.classes.get(source.topic.class) else {
+        let topic = match source.topic {
+            Some(topic) => topic,
+            None => match catalogue.profiles.of_topic(source.text) {
+                Some(profile) => return self.place_by(&catalogue, profile, source, receipt),
+                None => return self.without_profile(source, "the topic", receipt),
+            },
+        };
+        let format = match topic.form {
+            Form::Canonical(format) => format,
+            Form::Profile(id) => match catalogue.profiles.get(id) {
+                Some(profile) => return self.place_by(&catalogue, profile, source, receipt),
+                None => return self.without_profile(source, id, receipt),
+            },
+        };
+        let Some(class) = catalogue.classes.get(topic.class) else {
             let reject = Reject {
                 reason: QuarantineReason::UnknownClass,
-                detail: format!("class {:?} is not in the catalogue", source.topic.class),
+                detail: format!("class {:?} is not in the catalogue", topic.class),
             };
             return self.quarantine(source, LANE_OF_UNKNOWN_CLASS, &reject, receipt);
         };
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
-            let placed = match self.normalise(class, source, scratch) {
-                Ok(()) => self.append(&catalogue, class, scratch, receipt),
+            let placed = match self.normalise(class, (topic.device, format), source, scratch) {
+                Ok(()) => self.append(&catalogue, scratch, &[], receipt),
                 Err(reject) => self.quarantine(source, class.lane(), &reject, receipt),
             };
-            if scratch.bytes.capacity() > SCRATCH_BYTES_KEPT {
-                scratch.bytes = Vec::new();
+            scratch.relax(SCRATCH_BYTES_KEPT);
+            placed
+        })
+    }
+
+    fn without_profile(&self, source: &Source<'_>, what: &str, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+        let reject = Reject {
+            reason: QuarantineReason::NoProfile,
+            detail: format!("there is no profile for {what:?}"),
+        };
+        self.quarantine(source, LANE_OF_UNKNOWN_CLASS, &reject, receipt)
+    }
+
+    fn place_by(
+        &self,
+        catalogue: &Catalogue,
+        profile: &Profile,
+        source: &Source<'_>,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
+        let attributes = source.attributes();
+        let may_report = |class: &str, device: &str| source.sender.may_report(class, device);
+        let sender = source.sender.device();
+        let report = Report {
+            topic: source.text,
+            canonical: source.topic.map(|topic| (topic.class, topic.device)),
+            publisher: sender.map(|device| (device.class(), device.device())),
+            bytes: source.payload,
+            received_at: source.received_at,
+            attributes: &attributes,
+            may_report: &may_report,
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let outcome = profile.read(&report, (&catalogue.classes, &self.limits), scratch);
+            self.metrics.read_by_profile(&outcome);
+            let (class, device) = source.names();
+            let lane = profile.lane(&catalogue.classes);
+            let class = profile.first_class(&catalogue.classes).unwrap_or(class);
+            let mut entries = Vec::new();
+            for Unread { range, reject } in &outcome.unread {
+                self.metrics.quarantined(reject.reason);
+                entries.push(QuarantineEntry {
+                    lane,
+                    reason: reject.reason,
+                    class,
+                    device,
+                    topic: source.text,
+                    detail: &reject.detail,
+                    received_at: source.received_at,
+                    payload: source.payload.get(range.clone()).unwrap_or_default(),
+                });
             }
+            let placed = self.append(catalogue, scratch, &entries, receipt);
+            scratch.relax(SCRATCH_BYTES_KEPT);
             placed
         })
     }
@@ -121,17 +198,14 @@ impl<R: Settle> Ingest<R> {
     fn normalise(
         &self,
         class: &Class,
+        (device, format): (&str, PayloadFormat),
         source: &Source<'_>,
         scratch: &mut Encoded,
     ) -> Result<(), Reject> {
-        let attributes: Vec<(&str, &str)> = source
-            .user_properties
-            .iter()
-            .map(|(name, value)| (&**name, &**value))
-            .collect();
+        let attributes = source.attributes();
         let payload = Payload {
-            device: source.topic.device,
-            format: source.topic.format,
+            device,
+            format,
             bytes: source.payload,
             received_at: source.received_at,
             attributes: &attributes,
@@ -142,18 +216,22 @@ impl<R: Settle> Ingest<R> {
     fn append(
         &self,
         catalogue: &Catalogue,
-        class: &Class,
         encoded: &Encoded,
+        entries: &[QuarantineEntry<'_>],
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
-        let readings = Readings {
-            bytes: &encoded.bytes,
-            count: encoded.count,
-        };
-        self.spool.append(class.lane(), readings, receipt)?;
+        let runs = encoded.runs.iter().scan(0, |start, run| {
+            let bytes = encoded.bytes.get(*start..run.end).unwrap_or_default();
+            *start = run.end;
+            let count = run.count;
+            Some((run.lane, Readings { bytes, count }))
+        });
+        self.spool.place(runs, entries, receipt)?;
         self.taken
             .fetch_add(u64::from(encoded.count), Ordering::Relaxed);
-        catalogue.counters.received(class.index(), encoded.count);
+        for run in &encoded.runs {
+            catalogue.counters.received(run.class, run.count);
+        }
         self.metrics.flagged(encoded);
         Ok(())
     }
@@ -165,12 +243,13 @@ impl<R: Settle> Ingest<R> {
         reject: &Reject,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
+        let (class, device) = source.names();
         let entry = QuarantineEntry {
             lane,
             reason: reject.reason,
-            class: source.topic.class,
-            device: source.topic.device,
-            topic: source.topic.text,
+            class,
+            device,
+            topic: source.text,
             detail: &reject.detail,
             received_at: source.received_at,
             payload: source.payload,
@@ -178,7 +257,7 @@ impl<R: Settle> Ingest<R> {
         self.spool.quarantine(entry, receipt)?;
         self.metrics.quarantined(reject.reason);
         tracing::debug!(
-            topic = source.topic.text,
+            topic = source.text,
             reason = %reject.reason,
             detail = reject.detail,
             "payload quarantined"
@@ -190,12 +269,15 @@ impl<R: Settle> Ingest<R> {
 impl Inlet for Ingest<Receipt> {
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
         let topic = match Topic::parse(publish.topic) {
-            Ok(topic) => topic,
+            Ok(topic) => Some(topic),
+            Err(TopicFault::NotIngest) if self.is_for_reports(publish.topic) => None,
             Err(TopicFault::NotIngest) => return Offer::Ordinary(receipt),
             Err(TopicFault::Invalid) => return self.refuse(receipt, Refusal::TopicInvalid),
         };
         let source = Source {
+            text: publish.topic,
             topic,
+            sender: publish.sender,
             payload: publish.payload,
             user_properties: publish.user_properties,
             received_at: self.clock.now(),
@@ -205,6 +287,10 @@ impl Inlet for Ingest<Receipt> {
             Err(Unplaced::Busy(receipt) | Unplaced::Closed(receipt)) => Offer::Busy(receipt),
             Err(Unplaced::LaneFull(receipt)) => self.refuse(receipt, Refusal::QuotaExceeded),
         }
+    }
+
+    fn is_for_reports(&self, topic: &str) -> bool {
+        self.catalogue.load().profiles.of_topic(topic).is_some()
     }
 
     async fn room(&self) {
@@ -221,15 +307,39 @@ impl Ingest<Receipt> {
 
 /// A publish on a topic of ingest.
 struct Source<'a> {
-    topic: Topic<'a>,
+    text: &'a str,
+    /// The topic taken apart; none for topics that only profiles know.
+    topic: Option<Topic<'a>>,
+    sender: Sender<'a>,
     payload: &'a [u8],
     user_properties: &'a [(ByteString, ByteString)],
     received_at: UnixNanos,
 }
 
+impl<'a> Source<'a> {
+    fn attributes(&self) -> Vec<(&'a str, &'a str)> {
+        let properties = self.user_properties.iter();
+        properties.map(|(name, value)| (&**name, &**value)).collect()
+    }
+
+    /// Class and device as far as the topic, or else the sender, tells them.
+    fn names(&self) -> (&'a str, &'a str) {
+        let of_topic = self.topic.map(|topic| (topic.class, topic.device));
+        let of_sender = || {
+            let device = self.sender.device()?;
+            Some((device.class(), device.device()))
+        };
+        of_topic.or_else(of_sender).unwrap_or_default()
+    }
+}
+
 impl Catalogue {
-    fn new(classes: Arc<Classes>) -> Self {
+    fn new(classes: Arc<Classes>, profiles: Arc<Profiles>) -> Self {
         let counters = ClassCounters::new(&classes);
-        Self { classes, counters }
+        Self {
+            classes,
+            profiles,
+            counters,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The canonical topics of ingest: `v1/{class}/{device}/up` (JSON) and `v1/{class}/{device}/up/pb` (protobuf).
+//! The canonical topics of ingest: `v1/{class}/{device}/up` (JSON), `v1/{class}/{device}/up/pb` (protobuf) and
+//! `v1/{class}/{device}/up/PROFILE` (whatever that profile reads).
 
 use crate::{
     domain::{ClassId, DeviceId},
@@ -12,7 +13,16 @@ pub(super) struct Topic<'a> {
     pub(super) text: &'a str,
     pub(super) class: &'a str,
     pub(super) device: &'a str,
-    pub(super) format: PayloadFormat,
+    pub(super) form: Form<'a>,
+}
+
+/// How the payload is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form<'a> {
+    /// As the class says.
+    Canonical(PayloadFormat),
+    /// As the profile of this id says.
+    Profile(&'a str),
 }
 
 /// Why a topic carries no reading.
@@ -29,10 +39,13 @@ impl<'a> Topic<'a> {
         let rest = text.strip_prefix("v1/").ok_or(TopicFault::NotIngest)?;
         let (class, rest) = rest.split_once('/').ok_or(TopicFault::NotIngest)?;
         let (device, kind) = rest.split_once('/').ok_or(TopicFault::NotIngest)?;
-        let format = match kind {
-            "up" => PayloadFormat::Json,
-            "up/pb" => PayloadFormat::Protobuf,
-            _ => return Err(TopicFault::NotIngest),
+        let form = match kind {
+            "up" => Form::Canonical(PayloadFormat::Json),
+            "up/pb" => Form::Canonical(PayloadFormat::Protobuf),
+            _ => match kind.strip_prefix("up/") {
+                Some(id) if !id.is_empty() && !id.contains('/') => Form::Profile(id),
+                _ => return Err(TopicFault::NotIngest),
+            },
         };
         if !ClassId::is_valid(class) || !DeviceId::is_valid(device) {
             return Err(TopicFault::Invalid);
@@ -41,7 +54,7 @@ impl<'a> Topic<'a> {
             text,
             class,
             device,
-            format,
+            form,
         })
     }
 }
@@ -51,12 +64,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_topics_of_ingest_are_read() {
+    fn the_topics_of_ingest_are_read() {
         let json = Topic::parse("v1/manhole_cover/7/up").unwrap();
         assert_eq!((json.class, json.device), ("manhole_cover", "7"));
-        assert_eq!(json.format, PayloadFormat::Json);
+        assert_eq!(json.form, Form::Canonical(PayloadFormat::Json));
         let protobuf = Topic::parse("v1/manhole_cover/7/up/pb").unwrap();
-        assert_eq!(protobuf.format, PayloadFormat::Protobuf);
+        assert_eq!(protobuf.form, Form::Canonical(PayloadFormat::Protobuf));
+        let profile = Topic::parse("v1/manhole_cover/7/up/acme.tlv").unwrap();
+        assert_eq!(profile.form, Form::Profile("acme.tlv"));
     }
 
     #[test]
@@ -68,7 +83,7 @@ mod tests {
             "v1/a/b/down",
             "v2/a/b/up",
             "v1/a/b/up/",
-            "v1/a/b/up/x",
+            "v1/a/b/up/x/y",
             "a/b",
         ] {
             assert_eq!(Topic::parse(text), Err(TopicFault::NotIngest), "{text:?}");

@@ -142,6 +142,12 @@ impl Classes {
         self.classes.get(*self.by_id.get(class_id)?)
     }
 
+    /// The class at a place.
+    #[must_use]
+    pub fn by_index(&self, index: usize) -> Option<&Class> {
+        self.classes.get(index)
+    }
+
     /// All classes, ascending by index: the embedded ones by file, then those of the folder.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Class> {
         self.classes.iter()

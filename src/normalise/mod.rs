@@ -28,15 +28,18 @@ mod json;
 mod moment;
 mod point;
 mod codec;
+mod profile;
 mod protobuf;
 pub mod render;
 
 pub use class::{Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
 pub use payload::{
-    Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, normalise,
+    Encoded, Limits, Run, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, normalise,
 };
 pub use quality::Quality;
+pub use profile::{
+    Checked, explain, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Unread};
 pub use rules::{Place, Rule};
 pub use ucum::UnitError;
 

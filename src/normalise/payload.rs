@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{class::Class, json, protobuf, sheet::Scratch};
 use crate::{
     config::NormaliseConfig,
-    domain::{QuarantineReason, UnixNanos},
+    domain::{Lane, QuarantineReason, UnixNanos},
 };
 
 /// Most unknown members of a reading that are kept, and most attributes that a transport may bring: room for what a
@@ -72,18 +72,59 @@ pub struct Encoded {
     pub out_of_range: u32,
     /// Members or protobuf fields that the class does not know and that were kept.
     pub unknown_members: u32,
+    /// Which of the readings go where, in their order.
+    pub runs: Vec<Run>,
     pub(super) scratch: Scratch,
 }
 
+/// Consecutive readings of one class for one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The lane.
+    pub lane: Lane,
+    /// Place of the class in its catalogue.
+    pub class: usize,
+    /// Where they end in [`Encoded::bytes`].
+    pub end: usize,
+    /// How many there are.
+    pub count: u32,
+}
+
 impl Encoded {
+    /// Gives back a buffer that grew beyond so many bytes.
+    pub fn relax(&mut self, bytes_kept: usize) {
+        if self.bytes.capacity() > bytes_kept {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// The reading appended last goes there.
+    pub(super) fn ran(&mut self, lane: Lane, class: usize) {
+        let end = self.bytes.len();
+        match self.runs.last_mut() {
+            Some(run) if run.lane == lane && run.class == class => {
+                run.end = end;
+                run.count += 1;
+            }
+            _ => self.runs.push(Run {
+                lane,
+                class,
+                end,
+                count: 1,
+            }),
+        }
+    }
+
     /// Forgets all readings, keeps the buffers.
     pub fn clear(&mut self) {
         let mark = Mark::default();
         self.rewind(mark);
     }
 
-    const fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         Mark {
+            runs: self.runs.len(),
+            last_run: self.runs.last().copied(),
             bytes: self.bytes.len(),
             count: self.count,
             skewed: self.skewed,
@@ -92,7 +133,11 @@ impl Encoded {
         }
     }
 
-    fn rewind(&mut self, mark: Mark) {
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.runs.truncate(mark.runs);
+        if let (Some(last), Some(held)) = (self.runs.last_mut(), mark.last_run) {
+            *last = held;
+        }
         self.bytes.truncate(mark.bytes);
         self.count = mark.count;
         self.skewed = mark.skewed;
@@ -102,7 +147,9 @@ impl Encoded {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Mark {
+pub(super) struct Mark {
+    runs: usize,
+    last_run: Option<Run>,
     bytes: usize,
     count: u32,
     skewed: u32,
@@ -161,6 +208,15 @@ pub fn normalise(
     };
     if read.is_err() {
         out.rewind(mark);
+    } else {
+        let count = out.count - mark.count;
+        let (lane, end) = (class.lane(), out.bytes.len());
+        out.runs.push(Run {
+            lane,
+            class: class.index(),
+            end,
+            count,
+        });
     }
     read
 }

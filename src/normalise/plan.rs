@@ -149,6 +149,12 @@ impl Plan {
         }
     }
 
+    /// The slot at a place.
+    #[inline]
+    pub(super) fn slot(&self, at: usize) -> Option<&Slot> {
+        self.slots.get(at)
+    }
+
     /// The slot of a member's name. Members mostly come in one order, so the one at `expected` is tried first.
     #[inline]
     pub(super) fn by_name(&self, name: &str, expected: usize) -> Option<(usize, &Slot)> {

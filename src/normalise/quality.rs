@@ -14,6 +14,12 @@ macro_rules! qualities {
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 { $($code => Some($name),)* _ => None }
             }
+
+            /// The status of a name in OPC UA.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$constant),)* _ => None }
+            }
         }
     };
 }

@@ -22,6 +22,7 @@ const OBSERVED_AT: u8 = 3 << 3 | wire::FIXED64;
 const RECEIVED_AT: u8 = 4 << 3 | wire::FIXED64;
 const TIME_SOURCE: u8 = 5 << 3;
 const VALUE: u8 = 6 << 3 | wire::LENGTH;
+const ALARMS: u8 = 9 << 3 | wire::LENGTH;
 const QUALITIES: u8 = 7 << 3 | wire::LENGTH;
 /// Both times and the source: 9 + 9 + 2 bytes.
 const TIMES_BYTES: usize = 20;
@@ -35,6 +36,8 @@ pub(super) struct Scratch {
     value: Vec<u8>,
     qualities: Vec<u8>,
     attributes: Attributes,
+    /// Alarms and the profile's id.
+    tail: Vec<u8>,
 }
 
 /// The reading in work.
@@ -125,6 +128,7 @@ impl<'a> Sheet<'a> {
         let scratch = &mut self.out.scratch;
         scratch.value.clear();
         scratch.qualities.clear();
+        scratch.tail.clear();
         if self.unknown.count > 0 {
             scratch.attributes.keep(self.transport.count);
         }
@@ -287,7 +291,45 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn flag(&mut self, field_number: u32, quality: Quality) {
+    /// An attribute that a profile names. Bounded with the members that the class does not know.
+    pub(super) fn put_attribute(&mut self, name: &str, value: &str) -> Result<(), Reject> {
+        self.unknown.add(name.len() + value.len()).map_err(|why| {
+            Reject::new(QuarantineReason::TooLarge, format!("attributes: {why}"))
+        })?;
+        self.out.scratch.attributes.put_transport(name, value);
+        Ok(())
+    }
+
+    /// Raises an alarm. Alarms come before the profile's id.
+    pub(super) fn put_alarm(&mut self, code: &str, level: i32, field_number: u32) {
+        let mut alarm = vec![1 << 3 | wire::LENGTH];
+        wire::put_bytes(&mut alarm, code.as_bytes());
+        alarm.push(2 << 3);
+        wire::put_varint(&mut alarm, u64::try_from(level).unwrap_or(0));
+        if field_number > 0 {
+            alarm.push(3 << 3);
+            wire::put_varint(&mut alarm, u64::from(field_number));
+        }
+        alarm.extend_from_slice(&[4 << 3, 1]);
+        let tail = &mut self.out.scratch.tail;
+        tail.push(ALARMS);
+        wire::put_bytes(tail, &alarm);
+    }
+
+    /// The encoded entry `profile_id`.
+    pub(super) fn put_profile(&mut self, entry: &[u8]) {
+        self.out.scratch.tail.extend_from_slice(entry);
+    }
+
+    /// A device that reports and has no value is no fault of the payload: the reading says so.
+    pub(super) fn flag_if_empty(&mut self) {
+        if self.fields == 0 {
+            self.flag(0, Quality::BAD);
+        }
+    }
+
+    /// Flags a field; 0 is the whole reading.
+    pub(super) fn flag(&mut self, field_number: u32, quality: Quality) {
         let out = &mut self.out.scratch.qualities;
         let number_bytes = match field_number {
             0 => 0,
@@ -305,7 +347,7 @@ impl<'a> Sheet<'a> {
 
     /// Ends the reading: judges its time and appends it.
     pub(super) fn finish(&mut self) -> Result<(), Reject> {
-        if self.fields == 0 {
+        if self.fields == 0 && self.out.scratch.qualities.is_empty() {
             let detail = format!("no value for any field of class {}", self.class.id());
             return Err(Reject::new(QuarantineReason::Empty, detail));
         }
@@ -335,7 +377,8 @@ impl<'a> Sheet<'a> {
             + TIMES_BYTES
             + (1 + wire::varint_bytes(value as u64) + value)
             + scratch.qualities.len()
-            + scratch.attributes.bytes.len();
+            + scratch.attributes.bytes.len()
+            + scratch.tail.len();
         if length > self.limits.reading_bytes_max {
             let detail = format!(
                 "the reading takes {length} bytes, at most {} are taken",
@@ -355,6 +398,7 @@ impl<'a> Sheet<'a> {
         wire::put_bytes(bytes, &scratch.value);
         bytes.extend_from_slice(&scratch.qualities);
         bytes.extend_from_slice(&scratch.attributes.bytes);
+        bytes.extend_from_slice(&scratch.tail);
         Ok(())
     }
 }

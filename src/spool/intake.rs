@@ -5,6 +5,7 @@
 //! connections are told [`Unplaced::Busy`] and stop reading their sockets.
 
 use std::{
+    iter::{empty, once},
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -256,42 +257,7 @@ impl<R: Settle> SpoolInlet<R> {
         readings: Readings<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
-        let intake = &*self.intake;
-        let bytes = readings.bytes.len().saturating_add(OVERHEAD_BYTES);
-        let mut gate = lock(&intake.gate);
-        if gate.closed {
-            return Err(Unplaced::Closed(receipt));
-        }
-        let state = &gate.lanes[lane];
-        let expected = (state.stored)
-            .saturating_add(state.writing)
-            .saturating_add(gate.group.lane_bytes[lane])
-            .saturating_add(readings.bytes.len() as u64);
-        let ring = if expected > intake.limit(lane) {
-            gate.lanes[lane].full = true;
-            intake.metrics.lane_full[lane].increment(1);
-            if receipt.is_some() {
-                return Err(Unplaced::LaneFull(receipt));
-            }
-            intake.put(&mut gate, |gate| {
-                gate.group.contents.refused_qos0[lane] += u64::from(readings.count);
-            })
-        } else {
-            if !intake.has_room(&gate.group, bytes) {
-                intake.metrics.busy.increment(1);
-                return Err(Unplaced::Busy(receipt));
-            }
-            intake.put(&mut gate, |gate| {
-                intake.extend_block(gate, lane, &readings);
-                gate.group.bytes += bytes;
-                gate.group.owe(receipt, Outcome::Stored);
-            })
-        };
-        drop(gate);
-        if ring {
-            intake.shared.bell.ring();
-        }
-        Ok(())
+        self.place(once((lane, readings)), &[], receipt)
     }
 
     /// Puts a payload that cannot be read into quarantine. The receipt is settled with [`Outcome::Quarantined`] once it
@@ -304,24 +270,63 @@ impl<R: Settle> SpoolInlet<R> {
         entry: QuarantineEntry<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
+        self.place(empty(), &[entry], receipt)
+    }
+
+    /// Takes all that came of one payload: runs of readings, each for a lane, and what of it belongs into quarantine. All
+    /// of it is durable at once, and the receipt is settled then: with [`Outcome::Stored`] if there are readings, else
+    /// with the first entry's reason. One receipt for several lanes: if one of them is full and refuses, none is taken.
+    ///
+    /// # Errors
+    /// Nothing was taken, see [`Unplaced`]; the receipt comes back.
+    pub fn place<'r>(
+        &self,
+        runs: impl Iterator<Item = (Lane, Readings<'r>)> + Clone,
+        entries: &[QuarantineEntry<'_>],
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
-        let encoded = quarantine::encode(&entry, Kind::Payload);
-        let bytes = encoded.len().saturating_add(OVERHEAD_BYTES);
+        let encoded: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.lane, entry.reason, quarantine::encode(entry, Kind::Payload)))
+            .collect();
+        let mut bytes = OVERHEAD_BYTES;
+        let mut outcome = entries
+            .first()
+            .map_or(Outcome::Stored, |entry| Outcome::Quarantined(entry.reason));
+        for (_, readings) in runs.clone() {
+            bytes = bytes.saturating_add(readings.bytes.len());
+            outcome = Outcome::Stored;
+        }
+        for (_, _, entry) in &encoded {
+            bytes = bytes.saturating_add(entry.len());
+        }
         let mut gate = lock(&intake.gate);
         if gate.closed {
             return Err(Unplaced::Closed(receipt));
         }
-        if !intake.has_room(&gate.group, bytes) {
+        let is_refused = intake.is_refused(&mut gate, runs.clone());
+        if is_refused && receipt.is_some() {
+            return Err(Unplaced::LaneFull(receipt));
+        }
+        // What is counted as dropped takes no room.
+        if !(is_refused && encoded.is_empty()) && !intake.has_room(&gate.group, bytes) {
             intake.metrics.busy.increment(1);
             return Err(Unplaced::Busy(receipt));
         }
         let ring = intake.put(&mut gate, |gate| {
-            gate.group
-                .contents
-                .entries
-                .push((entry.lane, entry.reason, encoded));
-            gate.group.bytes += bytes;
-            gate.group.owe(receipt, Outcome::Quarantined(entry.reason));
+            for (lane, readings) in runs {
+                if is_refused {
+                    gate.group.contents.refused_qos0[lane] += u64::from(readings.count);
+                } else {
+                    intake.extend_block(gate, lane, &readings);
+                }
+            }
+            if !(is_refused && encoded.is_empty()) {
+                gate.group.bytes += bytes;
+            }
+            gate.group.contents.entries.extend(encoded);
+            gate.group.owe(receipt, outcome);
         });
         drop(gate);
         if ring {
@@ -359,6 +364,28 @@ impl<R: Settle> SpoolInlet<R> {
 }
 
 impl<R: Settle> Intake<R> {
+    /// Whether one of the lanes is full; it is entered as full then, so that room in it is told.
+    fn is_refused<'r>(
+        &self,
+        gate: &mut Gate<R>,
+        runs: impl Iterator<Item = (Lane, Readings<'r>)>,
+    ) -> bool {
+        let mut refused = false;
+        for (lane, readings) in runs {
+            let state = &mut gate.lanes[lane];
+            let expected = (state.stored)
+                .saturating_add(state.writing)
+                .saturating_add(gate.group.lane_bytes[lane])
+                .saturating_add(readings.bytes.len() as u64);
+            if expected > self.limit(lane) {
+                state.full = true;
+                self.metrics.lane_full[lane].increment(1);
+                refused = true;
+            }
+        }
+        refused
+    }
+
     fn extend_block(&self, gate: &mut Gate<R>, lane: Lane, readings: &Readings<'_>) {
         if readings.count == 0 {
             return;

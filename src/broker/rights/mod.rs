@@ -142,6 +142,19 @@ impl Rights {
         allowed
     }
 
+    /// Whether a client may report for a device: what it may publish to the device's `up` topic, it may say in any form.
+    #[must_use]
+    pub fn may_report(&self, principal: &Principal, class: &str, device: &str) -> bool {
+        let is_itself = principal
+            .identity()
+            .is_some_and(|own| own.class() == class && own.device() == device);
+        match self.scope {
+            Scope::Open => true,
+            Scope::Own if is_itself => true,
+            _ => self.may_publish(principal, &format!("v1/{class}/{device}/up")),
+        }
+    }
+
     /// Whether a client may hear everything that a filter matches.
     #[must_use]
     pub fn may_subscribe(&self, principal: &Principal, filter: &str) -> bool {
@@ -210,13 +223,22 @@ impl Granted {
 fn is_own(principal: &Principal, asked: Asked<'_>) -> bool {
     match (principal, asked) {
         (Principal::Device(identity), Asked::Publish(topic)) => {
-            matches!(behind(topic, identity.as_str()), Some("/up" | "/up/pb"))
+            behind(topic, identity.as_str()).is_some_and(is_up)
         }
         (Principal::Device(identity), Asked::Subscribe(filter)) => {
             behind(filter, identity.as_str()) == Some("/down")
         }
         (Principal::Anonymous, Asked::Publish(topic)) => is_someones(topic),
         (Principal::Anonymous, Asked::Subscribe(_)) | (Principal::Application(_), _) => false,
+    }
+}
+
+/// `/up`, or one level more: `pb`, or the profile that the payload is for.
+fn is_up(behind: &str) -> bool {
+    match behind.strip_prefix("/up") {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix('/').is_some_and(|form| !form.is_empty() && !form.contains('/')),
+        None => false,
     }
 }
 
@@ -233,7 +255,11 @@ fn is_someones(topic: &str) -> bool {
         return false;
     };
     let rest = [levels.next(), levels.next()];
-    matches!(rest, [None | Some("pb"), None])
+    let is_form = match rest {
+        [form, None] => form != Some(""),
+        _ => false,
+    };
+    is_form
         && ClassId::is_valid(class)
         && DeviceId::is_valid(device)
 }

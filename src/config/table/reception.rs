@@ -152,6 +152,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "normalise.profile_dir",
+        flag: "profile-dir",
+        default: Preset::Unset,
+        help: "Folder of further profiles (*.toml, folders included), beside the embedded ones; one of the same id takes the embedded one's place. Read again on SIGHUP, all or nothing.",
+        reason: "A profile for every class's usual format is embedded.",
+        shape: Shape::Text {
+            named: "DIR",
+            set: |config, text| {
+                config.normalise.profile_dir = Some(path(text)?);
+                Ok(())
+            },
+        },
+    },
+    Setting {
         key: "normalise.readings_per_payload_max",
         flag: "readings-per-payload-max",
         default: Preset::Text("1024"),

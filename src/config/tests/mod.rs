@@ -141,6 +141,7 @@ fn every_field_is_reachable_by_a_setting() {
             | "auth.revocation_file"
             | "auth.rights"
             | "normalise.class_dir"
+            | "normalise.profile_dir"
             | "mqtt.tls_cert_file"
             | "mqtt.tls_key_file"
             | "mqtt.tls_client_ca_file"

@@ -5,6 +5,7 @@
 //! belong to none. A frame that says it is one of several packets comes back as a [`Part`]; whoever calls joins the bodies
 //! and hands them to `decode_joined`. Codecs keep no state.
 
+mod any;
 pub(crate) mod bits;
 mod framing;
 #[cfg(any(test, feature = "harness"))]
@@ -27,6 +28,7 @@ pub(crate) mod senml;
 pub(crate) mod sparkplug;
 pub(crate) mod message;
 
+pub(crate) use any::Any;
 pub(crate) use framing::{Codec, Decoded, Framing, Part, check_failed, malformed, unsupported};
 
 #[cfg(test)]

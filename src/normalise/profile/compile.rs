@@ -1,0 +1,500 @@
+//! From the file to the plan: every name is looked up, every unit converted, every spelling asked of its codec. All faults
+//! of a file are told at once, each with its key.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use foldhash::fast::FixedState;
+
+use super::{
+    super::{
+        class::{Class, FieldKind},
+        classes::Classes,
+        codec::{Any, Codec as _},
+        moment::{TimeFormat, zone_east_s},
+        quality::Quality,
+        ucum::{self, Conversion},
+        wire,
+    },
+    number::{Linear, Number},
+    plan::{
+        AlarmPlan, ClassPlan, ClassRule, FieldPlan, Meaning, Nested, Profile, Stands, StatusPlan,
+        Table, Take, TimeRule,
+    },
+    spec::{self, ClassSpec, Digits, FieldSpec, MapTo, Spec, StatusSpec},
+    stage::Source,
+    topic::Pattern,
+};
+
+/// Most sources of a profile.
+const SOURCES_MAX: usize = 4_096;
+/// Key of `Reading.profile_id`.
+const PROFILE_ID: u8 = 10 << 3 | wire::LENGTH;
+static TAKES: AtomicU64 = AtomicU64::new(0);
+
+/// Something that is wrong in a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: the key from the top of the file, for example `fields.pm2_5.unit`.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+struct Compiler<'a> {
+    classes: &'a Classes,
+    problems: Vec<Problem>,
+    codec: Any,
+    nested: Option<Any>,
+    table: Table,
+    nested_table: Table,
+    captures: Vec<(Box<str>, Source)>,
+    known_captures: Vec<String>,
+    sources: Vec<Box<str>>,
+    by_name: HashMap<String, Source, FixedState>,
+}
+
+/// Compiles a profile; `name` is what it is called if it does not say.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Profile, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let id = spec.id.as_deref().unwrap_or(name);
+    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        let what = format!("{id:?}: an id has 1 to 128 letters, digits, `.`, `_` and `-`");
+        problems.push(Problem { key: "id".to_owned(), what });
+    }
+    let patterns = patterns(&spec.topics, &mut problems);
+    let open = |key: &str, codec: &spec::CodecSpec, problems: &mut Vec<Problem>| {
+        let opened = Any::open(&codec.kind, codec.options.clone());
+        opened
+            .map_err(|what| problems.push(Problem { key: key.to_owned(), what }))
+            .ok()
+    };
+    let codec = open("codec", &spec.codec, &mut problems);
+    let nested = match &spec.nested {
+        None => None,
+        Some(nested) => open("nested.codec", &nested.codec, &mut problems),
+    };
+    let Some(codec) = codec else {
+        return Err(problems);
+    };
+    let known_captures = patterns
+        .iter()
+        .flat_map(Pattern::captures)
+        .map(str::to_owned)
+        .chain(["class".to_owned(), "device".to_owned()])
+        .collect();
+    let compiler = Compiler {
+        classes,
+        problems,
+        codec,
+        nested,
+        table: Table::default(),
+        nested_table: Table::default(),
+        captures: Vec::new(),
+        known_captures,
+        sources: Vec::new(),
+        by_name: HashMap::default(),
+    };
+    compiler.run(id, spec, patterns)
+}
+
+fn patterns(topics: &[String], problems: &mut Vec<Problem>) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for topic in topics {
+        match Pattern::parse(topic) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(what) => problems.push(Problem {
+                key: "topics".to_owned(),
+                what: format!("{topic:?}: {what}"),
+            }),
+        }
+    }
+    patterns
+}
+
+impl Compiler<'_> {
+    fn problem(&mut self, key: impl Into<String>, what: impl Into<String>) {
+        self.problems.push(Problem {
+            key: key.into(),
+            what: what.into(),
+        });
+    }
+
+    fn run(mut self, id: &str, spec: &Spec, patterns: Vec<Pattern>) -> Result<Profile, Vec<Problem>> {
+        let (class, ids) = self.class_rule(&spec.class);
+        let device = match &spec.device {
+            Some(texts) => self.sources("device", texts.iter()),
+            None => self.sources("device", ["topic.device"].into_iter()),
+        };
+        let when = spec.when.iter().filter_map(|(spelled, values)| {
+            let source = self.source("when", spelled)?;
+            Some((source, values.iter().map(Box::from).collect()))
+        });
+        let when = when.collect();
+        let time = self.time_rule(&spec.time);
+        let nested_from = spec
+            .nested
+            .as_ref()
+            .map(|nested| (self.sources("nested.from", nested.from.iter()), nested.encoding));
+        let attributes = spec.attributes.iter().filter_map(|(name, spelled)| {
+            let key = format!("attributes.{name}");
+            Some((name.as_str().into(), self.source(&key, spelled)?))
+        });
+        let attributes = attributes.collect();
+        if spec.fields.is_empty() {
+            self.problem("fields", "a profile without fields gives no reading");
+        }
+        let mut fields: BTreeMap<&str, Box<[Source]>> = BTreeMap::new();
+        for (name, field) in &spec.fields {
+            let key = format!("fields.{name}.from");
+            let from = self.sources(&key, field.from.iter());
+            fields.insert(name, from);
+        }
+        let status: Vec<Box<[Source]>> = spec
+            .status
+            .iter()
+            .map(|status| self.sources("status.from", status.from.iter()))
+            .collect();
+        self.unused_fields(spec, &ids);
+        let classes = ids
+            .iter()
+            .filter_map(|id| self.class_plan(id, spec, &fields, &status))
+            .collect();
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let mut id_entry = vec![PROFILE_ID];
+        wire::put_bytes(&mut id_entry, id.as_bytes());
+        let nested = self.nested.zip(nested_from).map(|(codec, (from, encoding))| Nested {
+            from,
+            encoding,
+            codec,
+            table: self.nested_table,
+        });
+        Ok(Profile {
+            id: id.into(),
+            title: spec.title.as_str().into(),
+            id_entry: id_entry.into(),
+            patterns: patterns.into(),
+            codec: self.codec,
+            table: self.table,
+            nested,
+            sources: self.sources.into(),
+            captures: self.captures.into(),
+            device,
+            class,
+            classes,
+            when,
+            time,
+            strictness: spec.strictness,
+            unmapped: spec.unmapped,
+            attributes,
+            heartbeat_s: spec.report.heartbeat_s,
+        })
+    }
+
+    fn sources<'t>(&mut self, key: &str, spelled: impl Iterator<Item = &'t str>) -> Box<[Source]> {
+        let found: Box<[Source]> = spelled.filter_map(|spelled| self.source(key, spelled)).collect();
+        found
+    }
+
+    /// The source that a spelling means, asked of its codec the first time.
+    fn source(&mut self, key: &str, spelled: &str) -> Option<Source> {
+        if let Some(source) = self.by_name.get(spelled) {
+            return Some(*source);
+        }
+        if self.sources.len() >= SOURCES_MAX {
+            self.problem(key, format!("more than {SOURCES_MAX} sources"));
+            return None;
+        }
+        let source = Source(u16::try_from(self.sources.len()).ok()?);
+        let entered = if let Some(capture) = spelled.strip_prefix("topic.") {
+            self.capture(spelled, capture, source)
+        } else if matches!(spelled, "publisher.class" | "publisher.device") {
+            self.captures.push((spelled.into(), source));
+            Ok(())
+        } else if let Some(inner) = spelled.strip_prefix("in:") {
+            match &mut self.nested {
+                Some(codec) => codec.key(inner).map(|key| self.nested_table.insert(key, source)),
+                None => Err("there is no [nested] codec that it could be of".to_owned()),
+            }
+        } else {
+            self.codec.key(spelled).map(|key| self.table.insert(key, source))
+        };
+        if let Err(what) = entered {
+            self.problem(key, format!("{spelled:?}: {what}"));
+            return None;
+        }
+        self.sources.push(spelled.into());
+        self.by_name.insert(spelled.to_owned(), source);
+        Some(source)
+    }
+
+    fn capture(&mut self, spelled: &str, capture: &str, source: Source) -> Result<(), String> {
+        if self.known_captures.iter().any(|known| known == capture) {
+            self.captures.push((spelled.into(), source));
+            return Ok(());
+        }
+        Err(format!(
+            "no topic captures it; there are {}",
+            self.known_captures.join(", ")
+        ))
+    }
+
+    fn class_rule(&mut self, class: &ClassSpec) -> (ClassRule, Vec<String>) {
+        match class {
+            ClassSpec::Fixed(id) => (ClassRule::Fixed(0), vec![id.clone()]),
+            ClassSpec::Chosen(chosen) => {
+                let from = self.sources("class.from", chosen.from.iter());
+                let mut ids: Vec<String> = Vec::new();
+                let mut place = |id: &String| {
+                    ids.iter().position(|known| known == id).unwrap_or_else(|| {
+                        ids.push(id.clone());
+                        ids.len() - 1
+                    })
+                };
+                let map = chosen.map.iter().map(|(value, id)| (value.as_str().into(), place(id)));
+                let map = map.collect();
+                let other = chosen.other.as_ref().map(place);
+                (ClassRule::Chosen { from, map, other }, ids)
+            }
+        }
+    }
+
+    fn time_rule(&mut self, time: &spec::TimeSpec) -> TimeRule {
+        let from = match &time.from {
+            None => Box::default(),
+            Some(texts) => self.sources("time.from", texts.iter()),
+        };
+        let mut formats = Vec::new();
+        for format in time.format.iter() {
+            match TimeFormat::new(format) {
+                Ok(format) => formats.push(format),
+                Err(what) => self.problem("time.format", format!("{format:?}: {what}")),
+            }
+        }
+        let east_s = zone_east_s(&time.zone).unwrap_or_else(|what| {
+            self.problem("time.zone", format!("{:?}: {what}", time.zone));
+            0
+        });
+        TimeRule {
+            from,
+            formats: formats.into(),
+            east_s,
+            fallback: time.fallback,
+            fields: time.fields,
+        }
+    }
+
+    /// A field that none of the classes has is a slip of the pen.
+    fn unused_fields(&mut self, spec: &Spec, ids: &[String]) {
+        let classes: Vec<&Class> = ids.iter().filter_map(|id| self.classes.get(id)).collect();
+        if classes.len() < ids.len() {
+            return;
+        }
+        for name in spec.fields.keys() {
+            let is_known = classes
+                .iter()
+                .any(|class| class.fields().iter().any(|field| field.name == *name));
+            if !is_known {
+                let names: Vec<&str> = classes
+                    .iter()
+                    .flat_map(|class| class.fields())
+                    .map(|field| field.name.as_str())
+                    .collect();
+                let what = format!(
+                    "no field of class {}; there are {}",
+                    ids.join(", "),
+                    names.join(", ")
+                );
+                self.problem(format!("fields.{name}"), what);
+            }
+        }
+    }
+
+    fn class_plan(
+        &mut self,
+        id: &str,
+        spec: &Spec,
+        fields: &BTreeMap<&str, Box<[Source]>>,
+        status: &[Box<[Source]>],
+    ) -> Option<ClassPlan> {
+        let Some(class) = self.classes.get(id) else {
+            self.problem("class", format!("{id:?} is not in the catalogue of classes"));
+            return None;
+        };
+        let mut plans = Vec::new();
+        for (slot, field) in class.fields().iter().enumerate() {
+            let Some((spec, from)) = spec.fields.get(&field.name).zip(fields.get(field.name.as_str()))
+            else {
+                continue;
+            };
+            match take(spec, field) {
+                Ok(take) => plans.push(FieldPlan {
+                    slot,
+                    number: field.number,
+                    from: from.clone(),
+                    take,
+                    dead_band: spec.dead_band,
+                    series: spec.series,
+                }),
+                Err((part, what)) => {
+                    self.problem(format!("fields.{}.{part}", field.name), what);
+                }
+            }
+        }
+        let mut statuses = Vec::new();
+        for (spec, from) in spec.status.iter().zip(status) {
+            match status_plan(spec, from, class) {
+                Ok(plan) => statuses.push(plan),
+                Err(what) => self.problem("status", what),
+            }
+        }
+        Some(ClassPlan {
+            class: class.index(),
+            fields: plans.into(),
+            status: statuses.into(),
+        })
+    }
+}
+
+type Fault = (&'static str, String);
+
+fn digits(part: &'static str, digits: Option<&Digits>, usual: i128) -> Result<Number, Fault> {
+    let Some(digits) = digits else {
+        return Ok(Number::whole(usual));
+    };
+    let text = digits.text();
+    Number::parse(&text).ok_or_else(|| (part, format!("{text:?} is no number")))
+}
+
+fn take(spec: &FieldSpec, field: &super::super::class::Field) -> Result<Take, Fault> {
+    let scale = digits("scale", spec.scale.as_ref(), 1)?;
+    let offset = digits("offset", spec.offset.as_ref(), 0)?;
+    if let Some(bits) = spec.bits
+        && (bits.width == 0 || bits.shift.saturating_add(bits.width) > 64)
+    {
+        return Err(("bits", "a part of a word of 64 bits is wanted".to_owned()));
+    }
+    let unit = match &spec.unit {
+        None => Conversion::IDENTITY,
+        Some(unit) => {
+            let unit = ucum::alias(unit).unwrap_or(unit);
+            ucum::conversion(unit, &field.unit).map_err(|why| ("unit", why.to_string()))?
+        }
+    };
+    let linear = Linear::new(scale, offset, unit)
+        .ok_or_else(|| ("scale", "too many digits to be exact".to_owned()))?;
+    let mut missing_numbers = Vec::new();
+    let mut missing_texts: Vec<Box<str>> = Vec::new();
+    for digits in &spec.missing {
+        let text = digits.text();
+        missing_numbers.extend(Number::parse(&text));
+        missing_texts.push(text.into());
+    }
+    let mut map = Vec::new();
+    for (raw, to) in &spec.map {
+        map.push((raw.as_str().into(), Number::parse(raw), stands(to, field)?));
+    }
+    Ok(Take {
+        id: TAKES.fetch_add(1, Ordering::Relaxed),
+        missing_numbers: missing_numbers.into(),
+        missing_texts: missing_texts.into(),
+        bits: spec.bits,
+        map: map.into(),
+        scale,
+        offset,
+        linear,
+        unit_of_wire: spec.unit.is_none(),
+        unit: field.unit.as_str().into(),
+        rounding: spec.round,
+    })
+}
+
+fn stands(to: &MapTo, field: &super::super::class::Field) -> Result<Stands, Fault> {
+    let wrong = |what: String| Err(("map", what));
+    match (to, &field.kind) {
+        (MapTo::Text(text), FieldKind::Enum(codes)) => {
+            match codes.iter().find(|code| code.code == *text || code.name == *text) {
+                Some(code) => Ok(Stands::Code(code.number)),
+                None => {
+                    let known: Vec<&str> = codes.iter().map(|code| code.code.as_str()).collect();
+                    wrong(format!("{text:?} is none of {}", known.join(", ")))
+                }
+            }
+        }
+        (MapTo::Bool(value), FieldKind::Bool) => Ok(Stands::Bool(*value)),
+        (MapTo::Text(text), FieldKind::Text) => Ok(Stands::Text(text.as_str().into())),
+        (
+            MapTo::Number(number),
+            FieldKind::Double | FieldKind::Float | FieldKind::Signed | FieldKind::Unsigned,
+        ) => Number::parse(&number.to_string())
+            .map(Stands::Number)
+            .ok_or_else(|| ("map", format!("{number} is no number"))),
+        (_, kind) => wrong(format!("{to:?} is not what a field of kind {} takes", kind.name())),
+    }
+}
+
+fn status_plan(spec: &StatusSpec, from: &[Source], class: &Class) -> Result<StatusPlan, String> {
+    let mut bits = Vec::new();
+    for (bit, said) in &spec.bits {
+        let number = bit.parse().ok().filter(|number: &u8| *number < 64);
+        let number = number.ok_or_else(|| format!("bit {bit:?} is none of 0 to 63"))?;
+        bits.push((number, meaning(said, class)?));
+    }
+    let mut values = Vec::new();
+    for (value, said) in &spec.values {
+        values.push((value.as_str().into(), Number::parse(value), meaning(said, class)?));
+    }
+    Ok(StatusPlan {
+        from: from.into(),
+        bits: bits.into(),
+        values: values.into(),
+    })
+}
+
+fn meaning(said: &spec::Meaning, class: &Class) -> Result<Meaning, String> {
+    let field = |name: &String| {
+        let found = class.fields().iter().find(|field| field.name == *name);
+        found
+            .map(|field| field.number)
+            .ok_or_else(|| format!("{name:?} is no field of class {}", class.id()))
+    };
+    let fields: Vec<u32> = said.fields.iter().map(field).collect::<Result<_, _>>()?;
+    let quality = match &said.quality {
+        None => None,
+        Some(name) => Some(
+            Quality::named(name)
+                .ok_or_else(|| format!("{name:?} is no OPC UA status that is known here"))?,
+        ),
+    };
+    let level = match said.level.as_deref() {
+        None | Some("warning") => 2,
+        Some("info") => 1,
+        Some("serious") => 3,
+        Some("critical") => 4,
+        Some(other) => return Err(format!("level {other:?} is none of info, warning, serious, critical")),
+    };
+    let alarm = said.alarm.as_ref().map(|code| AlarmPlan {
+        code: code.as_str().into(),
+        level,
+        field_number: fields.first().copied().unwrap_or(0),
+    });
+    Ok(Meaning {
+        quality,
+        fields: fields.into(),
+        alarm,
+    })
+}

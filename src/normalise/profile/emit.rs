@@ -1,0 +1,396 @@
+//! A record that is complete becomes a reading: class, device, right to report, time, fields, status, alarms.
+
+use super::{
+    super::{
+        classes::Classes,
+        payload::{Encoded, Limits, Mark, Payload, PayloadFormat, Reject},
+        plan::Slot,
+        point::Point,
+        quality::Quality,
+        sheet::Sheet,
+    },
+    number::Number,
+    plan::{AlarmPlan, ClassPlan, ClassRule, FieldPlan, Meaning, Profile, StatusPlan},
+    read::Report,
+    spec::{Fallback, FieldTimes, Rounding, Strictness},
+    stage::{Cell, Source, Stage, Waiting},
+    take::{self, Put},
+};
+use crate::domain::{DeviceId, Lane, QuarantineReason, UnixNanos};
+
+/// Where the readings of a payload go.
+pub(super) struct Emission<'a> {
+    profile: &'a Profile,
+    classes: &'a Classes,
+    limits: &'a Limits,
+    report: &'a Report<'a>,
+    out: &'a mut Encoded,
+    readings: usize,
+    skipped: u32,
+    /// Points that the profile does not mention and that are kept: name and text.
+    kept: Vec<(String, String)>,
+    text: String,
+}
+
+/// How far an emission was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    out: Mark,
+    readings: usize,
+    skipped: u32,
+}
+
+/// What of a record one reading tells: all without a time of their own, or those of one time.
+#[derive(Debug, Clone, Copy)]
+struct Part<'a> {
+    stage: &'a Stage,
+    /// Further values that belong to the reading, by time.
+    time: Option<UnixNanos>,
+    /// Whether the cells belong to it.
+    cells: Cells,
+    rule: &'a super::plan::TimeRule,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cells {
+    Told,
+    Untold,
+}
+
+impl<'a> Part<'a> {
+    fn get(&self, source: Source) -> Option<&'a Cell> {
+        let further = self.time.and_then(|time| {
+            self.stage.further.iter().rev().find(|further| {
+                further.source == source && self.rule.own(&further.cell) == Some(time)
+            })
+        });
+        match (further, self.cells) {
+            (Some(further), _) => Some(&further.cell),
+            (None, Cells::Told) => self.stage.get(source),
+            (None, Cells::Untold) => None,
+        }
+    }
+
+    /// The first candidate with a value, or else the first that says there is none.
+    fn first(&self, from: &[Source]) -> Option<&'a Cell> {
+        let mut found = from.iter().filter_map(|source| self.get(*source));
+        let first = found.next()?;
+        if first.value != Waiting::Missing {
+            return Some(first);
+        }
+        found.find(|cell| cell.value != Waiting::Missing).or(Some(first))
+    }
+}
+
+impl super::plan::TimeRule {
+    /// A value's own time.
+    fn own(&self, cell: &Cell) -> Option<UnixNanos> {
+        match cell.time? {
+            super::super::point::Moment::Unix(time) => Some(time),
+            super::super::point::Moment::Local(civil) => civil.at(self.east_s),
+        }
+    }
+
+    /// The time of a record; none if it has none that can be read.
+    fn of(&self, stage: &Stage) -> Option<UnixNanos> {
+        self.from.iter().find_map(|source| {
+            let value = stage.value(stage.get(*source)?);
+            self.formats.iter().find_map(|format| format.parse(&value, self.east_s))
+        })
+    }
+}
+
+impl<'a> Emission<'a> {
+    pub(super) fn new(
+        profile: &'a Profile,
+        classes: &'a Classes,
+        limits: &'a Limits,
+        report: &'a Report<'a>,
+        out: &'a mut Encoded,
+    ) -> Self {
+        Self {
+            profile,
+            classes,
+            limits,
+            report,
+            out,
+            readings: 0,
+            skipped: 0,
+            kept: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    pub(super) fn mark(&self) -> Progress {
+        Progress {
+            out: self.out.mark(),
+            readings: self.readings,
+            skipped: self.skipped,
+        }
+    }
+
+    pub(super) fn rewind(&mut self, mark: Progress) {
+        self.out.rewind(mark.out);
+        self.readings = mark.readings;
+        self.skipped = mark.skipped;
+        self.kept.clear();
+    }
+
+    pub(super) const fn readings(&self) -> usize {
+        self.readings
+    }
+
+    pub(super) const fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// Keeps a point that the profile does not mention.
+    pub(super) fn keep(&mut self, point: &Point<'_>) {
+        let mut text = String::new();
+        take::as_text(point.value, &mut text);
+        let name = match point.key {
+            super::super::point::Key::Name(name) => name.to_owned(),
+            super::super::point::Key::Code(code) => format!("{code:X}"),
+        };
+        if self.kept.len() < super::super::payload::MEMBERS_MAX {
+            self.kept.push((name, text));
+        }
+    }
+
+    /// Makes the record in work its readings.
+    pub(super) fn record(&mut self, stage: &mut Stage) -> Result<(), Reject> {
+        let profile = self.profile;
+        if !profile.when.iter().all(|(source, values)| self.holds(stage, *source, values)) {
+            self.skipped += 1;
+            self.kept.clear();
+            return Ok(());
+        }
+        let class = self.class(stage)?;
+        let rule = &profile.time;
+        let at = rule.of(stage);
+        if at.is_none() && rule.fallback == Fallback::Reject {
+            let detail = "no observed time that the profile can read";
+            return Err(Reject::new(QuarantineReason::ObservedAt, detail));
+        }
+        let device = self.device(stage)?;
+        for field in &class.fields {
+            if let Some(series) = field.series {
+                let anchor = at.unwrap_or(self.report.received_at);
+                for source in &field.from {
+                    stage.spread(*source, anchor, series);
+                }
+            }
+        }
+        let stage = &*stage;
+        let mut times: Vec<UnixNanos> = Vec::new();
+        if rule.fields == FieldTimes::Split {
+            let others = stage.further.iter().filter_map(|further| rule.own(&further.cell));
+            times.extend(others.filter(|time| Some(*time) != at));
+            times.sort_unstable();
+            times.dedup();
+        }
+        let main = Part {
+            stage,
+            time: at,
+            cells: Cells::Told,
+            rule,
+        };
+        let told = class.fields.iter().any(|field| main.first(&field.from).is_some());
+        if told || times.is_empty() {
+            self.reading(class, &device, main)?;
+        }
+        for time in times {
+            let part = Part {
+                stage,
+                time: Some(time),
+                cells: Cells::Untold,
+                rule,
+            };
+            self.reading(class, &device, part)?;
+        }
+        self.kept.clear();
+        Ok(())
+    }
+
+    fn holds(&mut self, stage: &Stage, source: Source, values: &[Box<str>]) -> bool {
+        let Some(cell) = stage.get(source) else {
+            return false;
+        };
+        let found = stage.value(cell);
+        self.text.clear();
+        take::as_text(found, &mut self.text);
+        values.iter().any(|value| **value == *self.text)
+    }
+
+    fn class(&mut self, stage: &Stage) -> Result<&'a ClassPlan, Reject> {
+        let profile = self.profile;
+        let at = match &profile.class {
+            ClassRule::Fixed(at) => Some(*at),
+            ClassRule::Chosen { from, map, other } => {
+                let found = from.iter().find_map(|source| {
+                    self.text.clear();
+                    take::as_text(stage.value(stage.get(*source)?), &mut self.text);
+                    map.get(self.text.as_str()).copied()
+                });
+                found.or(*other)
+            }
+        };
+        at.and_then(|at| profile.classes.get(at)).ok_or_else(|| {
+            let detail = format!("profile {}: {:?} chooses no class", profile.id, self.text);
+            Reject::new(QuarantineReason::UnknownClass, detail)
+        })
+    }
+
+    fn device(&mut self, stage: &Stage) -> Result<String, Reject> {
+        let mut found = String::new();
+        for source in &self.profile.device {
+            let Some(cell) = stage.get(*source) else { continue };
+            found.clear();
+            take::as_text(stage.value(cell), &mut found);
+            if DeviceId::is_valid(&found) {
+                return Ok(found);
+            }
+        }
+        let from: Vec<&str> = self
+            .profile
+            .device
+            .iter()
+            .filter_map(|source| self.profile.sources.get(usize::from(source.0)))
+            .map(|name| &**name)
+            .collect();
+        let detail = format!("no device id in {}: {found:?}", from.join(", "));
+        Err(Reject::new(QuarantineReason::DeviceId, detail))
+    }
+
+    fn reading(&mut self, plan: &ClassPlan, device: &str, part: Part<'_>) -> Result<(), Reject> {
+        let Some(class) = self.classes.by_index(plan.class) else {
+            return Err(Reject::new(QuarantineReason::UnknownClass, "the class is gone"));
+        };
+        if !(self.report.may_report)(class.id(), device) {
+            let detail = format!("the sender may not report for {}/{device}", class.id());
+            return Err(Reject::new(QuarantineReason::DeviceRights, detail));
+        }
+        if self.readings == self.limits.readings_per_payload_max {
+            let detail = format!("more than {} readings in one payload", self.readings);
+            return Err(Reject::new(QuarantineReason::TooLarge, detail));
+        }
+        let payload = Payload {
+            device,
+            format: PayloadFormat::Json,
+            bytes: self.report.bytes,
+            received_at: self.report.received_at,
+            attributes: self.report.attributes,
+        };
+        let mut lane = class.lane();
+        let mut sheet = Sheet::new(class, &payload, self.limits, self.out)?;
+        sheet.observed_at = part.time;
+        for field in &plan.fields {
+            if let Some(slot) = class.plan.slot(field.slot) {
+                put_field(&mut sheet, slot, field, (part, self.profile.strictness))?;
+            }
+        }
+        for status in &plan.status {
+            if put_status(&mut sheet, status, part) {
+                lane = Lane::Alarm;
+            }
+        }
+        for (name, source) in &self.profile.attributes {
+            if let Some(cell) = part.stage.get(*source) {
+                self.text.clear();
+                take::as_text(part.stage.value(cell), &mut self.text);
+                sheet.put_attribute(name, &self.text)?;
+            }
+        }
+        for (name, text) in &self.kept {
+            sheet.put_unknown(name, text)?;
+        }
+        sheet.flag_if_empty();
+        sheet.put_profile(&self.profile.id_entry);
+        sheet.finish()?;
+        self.out.ran(lane, class.index());
+        self.readings += 1;
+        Ok(())
+    }
+}
+
+fn put_field(
+    sheet: &mut Sheet<'_>,
+    slot: &Slot,
+    field: &FieldPlan,
+    (part, strictness): (Part<'_>, Strictness),
+) -> Result<(), Reject> {
+    // A candidate whose value is a sentinel makes room for the next.
+    for source in &field.from {
+        let Some(cell) = part.get(*source) else { continue };
+        match take::put(sheet, slot, &field.take, (cell, part.stage)) {
+            Ok(Put::Done) => {
+                if cell.quality != Quality::GOOD {
+                    sheet.flag(field.number, cell.quality);
+                }
+                return Ok(());
+            }
+            Ok(Put::Absent) => {}
+            Err(reject) if strictness == Strictness::Whole => return Err(reject),
+            Err(_) => {
+                let mut text = String::new();
+                take::as_text(part.stage.value(cell), &mut text);
+                sheet.flag(field.number, Quality::BAD);
+                return sheet.put_unknown(&slot.name, &text);
+            }
+        }
+    }
+    if let Some(cell) = part.first(&field.from)
+        && cell.quality != Quality::GOOD
+    {
+        sheet.flag(field.number, cell.quality);
+    }
+    Ok(())
+}
+
+/// Says what a status means; whether it raises an alarm.
+fn put_status(sheet: &mut Sheet<'_>, status: &StatusPlan, part: Part<'_>) -> bool {
+    let Some(cell) = part.first(&status.from) else {
+        return false;
+    };
+    let number = match &cell.value {
+        Waiting::Number(number) => Some(*number),
+        Waiting::Bool(value) => Some(Number::whole(i128::from(*value))),
+        Waiting::Text(range) => Number::parse(part.stage.text(range)),
+        Waiting::Missing | Waiting::Bytes(_) | Waiting::Time(_) => None,
+    };
+    let text = match &cell.value {
+        Waiting::Text(range) => Some(part.stage.text(range)),
+        _ => None,
+    };
+    let word = number.and_then(|number| number.to_whole(Rounding::Exact));
+    let set = status.bits.iter().filter_map(|(bit, meaning)| {
+        let word = word?;
+        (word >> bit & 1 == 1).then_some(meaning)
+    });
+    let named = status.values.iter().filter_map(|(value, wanted, meaning)| {
+        let same_text = text == Some(&**value);
+        let same_number = number.zip(*wanted).is_some_and(|(a, b)| a.is(b));
+        (same_text || same_number).then_some(meaning)
+    });
+    let mut raised = false;
+    for meaning in set.chain(named) {
+        raised |= put_meaning(sheet, meaning);
+    }
+    raised
+}
+
+fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) -> bool {
+    if let Some(quality) = meaning.quality {
+        if meaning.fields.is_empty() {
+            sheet.flag(0, quality);
+        }
+        for number in &meaning.fields {
+            sheet.flag(*number, quality);
+        }
+    }
+    let Some(AlarmPlan { code, level, field_number }) = &meaning.alarm else {
+        return false;
+    };
+    sheet.put_alarm(code, *level, *field_number);
+    true
+}

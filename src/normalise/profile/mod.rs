@@ -1,0 +1,33 @@
+//! Profiles: how the payloads of a vendor, or of a standard, become readings. A profile is a TOML file; compiled against
+//! the classes in force it is a plan, and the set of all profiles finds the one for a topic.
+//!
+//! ```text
+//!  *.toml ──spec──▶ compile ──▶ Profile ─┐
+//!  classes ───────────┘                  ├─▶ Profiles ── topic ──▶ Profile ── payload ──▶ readings, frames unread
+//!  built-in *.toml ──────────────────────┘
+//! ```
+//!
+//! A set is made whole or not at all: while one file is wrong, the set before it stays in force.
+
+mod compile;
+mod emit;
+mod explain;
+mod nested;
+mod number;
+mod plan;
+mod read;
+mod set;
+mod spec;
+mod stage;
+mod take;
+mod topic;
+mod vectors;
+
+pub use compile::Problem;
+pub use explain::explain;
+pub use plan::Profile;
+pub use read::{Outcome, Report, Unread};
+pub use set::{Checked, Profiles, ProfilesError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! Numbers as they were written, scaled and converted without losing a digit: 0.1 steps, thousandths and unit conversions
+//! are fractions of whole numbers, and become binary floating point once, at the end.
+
+use super::{
+    super::{point::Decimal, ucum::Conversion},
+    spec::Rounding,
+};
+
+/// Whole numbers up to this are doubles exactly: 2^53.
+const EXACT_MAX: u128 = 1 << 53;
+/// Most decimal places of a number in a profile.
+const PLACES_MAX: u32 = 18;
+
+/// A number before it is a double.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    /// `mantissa / 10^places`.
+    Exact { mantissa: i128, places: u8 },
+    Real(f64),
+}
+
+impl From<Decimal> for Number {
+    fn from(decimal: Decimal) -> Self {
+        Self::Exact {
+            mantissa: i128::from(decimal.mantissa),
+            places: decimal.places,
+        }
+    }
+}
+
+impl Number {
+    pub(super) const fn whole(mantissa: i128) -> Self {
+        Self::Exact {
+            mantissa,
+            places: 0,
+        }
+    }
+
+    /// Reads decimal text: a sign, digits, a point, an exponent; blanks around it. None for anything else, names of
+    /// numbers that are none included.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (negative, digits) = match text.as_bytes() {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        let (mut mantissa, mut places, mut seen_point, mut seen_digit) = (0_i128, 0_u8, false, false);
+        for (at, byte) in digits.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' if at < 30 => {
+                    mantissa = mantissa * 10 + i128::from(byte - b'0');
+                    places += u8::from(seen_point);
+                    seen_digit = true;
+                }
+                b'.' if !seen_point => seen_point = true,
+                b'0'..=b'9' | b'e' | b'E' if seen_digit => {
+                    return text.parse().ok().filter(|n: &f64| n.is_finite()).map(Self::Real);
+                }
+                _ => return None,
+            }
+        }
+        let mantissa = if negative { -mantissa } else { mantissa };
+        seen_digit.then_some(Self::Exact { mantissa, places })
+    }
+
+    pub(super) fn real(self) -> f64 {
+        match self {
+            Self::Exact { mantissa, places } => ratio(mantissa, power(places)),
+            Self::Real(number) => number,
+        }
+    }
+
+    /// Whether two numbers are the same, however they are written.
+    pub(super) fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Exact { mantissa: a, places: p }, Self::Exact { mantissa: b, places: q }) => {
+                a.checked_mul(power(q)) == b.checked_mul(power(p))
+            }
+            (a, b) => a.real().total_cmp(&b.real()).is_eq(),
+        }
+    }
+
+    /// The whole number that this is, or is rounded to.
+    pub(super) fn to_whole(self, rounding: Rounding) -> Option<i128> {
+        match self {
+            Self::Exact { mantissa, places } => divided(mantissa, power(places), rounding),
+            Self::Real(number) => {
+                let whole = match rounding {
+                    Rounding::Nearest => number.round(),
+                    Rounding::Exact => number,
+                };
+                // Beyond 2^63 no field takes it anyhow.
+                let fits = whole.fract().abs() < f64::EPSILON && whole.abs() < 9.3e18;
+                #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+                fits.then_some(whole as i128)
+            }
+        }
+    }
+}
+
+/// `x · mul + add`, both fractions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Linear {
+    mul: (i128, i128),
+    add: (i128, i128),
+}
+
+/// A result that may still be asked for a whole number: `over / under`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Scaled {
+    Fraction { over: i128, under: i128 },
+    Real(f64),
+}
+
+impl Scaled {
+    #[inline]
+    pub(super) fn real(self) -> f64 {
+        match self {
+            Self::Fraction { over, under } => ratio(over, under),
+            Self::Real(number) => number,
+        }
+    }
+
+    pub(super) fn to_whole(self, rounding: Rounding) -> Option<i128> {
+        match self {
+            Self::Fraction { over, under } => divided(over, under, rounding),
+            Self::Real(number) => Number::Real(number).to_whole(rounding),
+        }
+    }
+}
+
+impl Linear {
+    /// A profile's scale and offset, then a conversion of units. None if the digits are too many to be exact.
+    pub(super) fn new(scale: Number, offset: Number, unit: Conversion) -> Option<Self> {
+        let (scale, offset) = (fraction(scale)?, fraction(offset)?);
+        let unit_mul = (unit.mul_num, unit.mul_den);
+        let mul = times(scale, unit_mul)?;
+        let add = plus(times(offset, unit_mul)?, (unit.add_num, unit.add_den))?;
+        Some(Self { mul, add })
+    }
+
+    pub(super) const fn is_identity(&self) -> bool {
+        self.mul.0 == 1 && self.mul.1 == 1 && self.add.0 == 0
+    }
+
+    #[inline]
+    pub(super) fn apply(&self, number: Number) -> Scaled {
+        match number {
+            Number::Exact { mantissa, places } => self
+                .exact(mantissa, power(places))
+                .unwrap_or_else(|| Scaled::Real(self.rough(ratio(mantissa, power(places))))),
+            Number::Real(number) => Scaled::Real(self.rough(number)),
+        }
+    }
+
+    #[inline]
+    fn exact(&self, mantissa: i128, power: i128) -> Option<Scaled> {
+        if self.is_identity() {
+            return Some(Scaled::Fraction {
+                over: mantissa,
+                under: power,
+            });
+        }
+        let over = mantissa.checked_mul(self.mul.0)?;
+        let under = power.checked_mul(self.mul.1)?;
+        if self.add.0 == 0 {
+            return Some(Scaled::Fraction { over, under });
+        }
+        let (over, under) = plus((over, under), self.add)?;
+        Some(Scaled::Fraction { over, under })
+    }
+
+    fn rough(&self, number: f64) -> f64 {
+        let scaled = number * ratio(self.mul.0, self.mul.1);
+        if self.add.0 == 0 {
+            scaled
+        } else {
+            scaled + ratio(self.add.0, self.add.1)
+        }
+    }
+}
+
+const fn power(places: u8) -> i128 {
+    // Places come from at most 30 digits, or from a codec's table.
+    let places = if places > 38 { 38 } else { places };
+    10_i128.pow(places as u32)
+}
+
+/// Correctly rounded where both are exact doubles, which decimal values of devices are.
+#[inline]
+fn ratio(over: i128, under: i128) -> f64 {
+    if over.unsigned_abs() > EXACT_MAX || under.unsigned_abs() > EXACT_MAX {
+        let (over, under) = reduced(over, under);
+        return over as f64 / under as f64;
+    }
+    over as f64 / under as f64
+}
+
+fn reduced(over: i128, under: i128) -> (i128, i128) {
+    let (mut a, mut b) = (over.unsigned_abs(), under.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let divisor = i128::try_from(a).unwrap_or(1).max(1);
+    (over / divisor, under / divisor)
+}
+
+fn divided(over: i128, under: i128, rounding: Rounding) -> Option<i128> {
+    if over % under == 0 {
+        return Some(over / under);
+    }
+    match rounding {
+        Rounding::Exact => None,
+        Rounding::Nearest => {
+            let half = under / 2;
+            let away = if (over < 0) == (under < 0) { half } else { -half };
+            Some(over.checked_add(away)? / under)
+        }
+    }
+}
+
+fn fraction(number: Number) -> Option<(i128, i128)> {
+    match number {
+        Number::Exact { mantissa, places } if u32::from(places) <= PLACES_MAX => {
+            Some(reduced(mantissa, power(places)))
+        }
+        Number::Exact { .. } | Number::Real(_) => None,
+    }
+}
+
+fn times(a: (i128, i128), b: (i128, i128)) -> Option<(i128, i128)> {
+    Some(reduced(a.0.checked_mul(b.0)?, a.1.checked_mul(b.1)?))
+}
+
+fn plus(a: (i128, i128), b: (i128, i128)) -> Option<(i128, i128)> {
+    let over = a.0.checked_mul(b.1)?.checked_add(b.0.checked_mul(a.1)?)?;
+    Some((over, a.1.checked_mul(b.1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn linear(scale: &str, offset: &str) -> Linear {
+        let number = |text| Number::parse(text).unwrap();
+        Linear::new(number(scale), number(offset), Conversion::IDENTITY).unwrap()
+    }
+
+    #[test]
+    fn tenths_are_the_doubles_that_people_write() {
+        let tenth = linear("0.1", "0");
+        for (raw, wanted) in [(3, 0.3), (7, 0.7), (2305, 230.5), (-41, -4.1)] {
+            let found = tenth.apply(Number::whole(raw)).real();
+            assert!(found.total_cmp(&wanted).is_eq(), "{raw}: {found}");
+        }
+        let current = linear("0.1", "-1000");
+        let found = current.apply(Number::whole(10_015)).real();
+        assert!(found.total_cmp(&1.5).is_eq(), "{found}");
+    }
+
+    #[test]
+    fn texts_that_are_no_numbers_are_none() {
+        for text in ["", "-", ".", "NaN", "inf", "1e", "0x10", "1,5", "--1", "1.2.3", "N"] {
+            assert_eq!(Number::parse(text), None, "{text:?}");
+        }
+        assert!(Number::parse(" 12.50 ").unwrap().is(Number::parse("12.5").unwrap()));
+        assert!(Number::parse("1e3").unwrap().is(Number::whole(1000)));
+    }
+
+    #[test]
+    fn a_whole_number_is_wanted_exactly_or_rounded() {
+        let half = Number::parse("-2.5").unwrap();
+        assert_eq!(half.to_whole(Rounding::Exact), None);
+        assert_eq!(half.to_whole(Rounding::Nearest), Some(-3));
+        assert_eq!(Number::parse("7.0").unwrap().to_whole(Rounding::Exact), Some(7));
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_text_is_the_double_that_rust_reads(whole in -999_999_i64..999_999, part in 0_u32..1_000_000) {
+            let text = format!("{whole}.{part:06}");
+            let found = Number::parse(&text).unwrap().real();
+            prop_assert!(found.total_cmp(&text.parse().unwrap()).is_eq(), "{} {}", text, found);
+        }
+
+        #[test]
+        fn no_number_panics(mantissa: i64, places in 0_u8..=18, scale in "-?[0-9]{1,9}(\\.[0-9]{1,9})?") {
+            let linear = linear(&scale, "12.5");
+            let scaled = linear.apply(Decimal::new(mantissa, places).into());
+            prop_assert!(scaled.real().is_finite());
+            let _whole = scaled.to_whole(Rounding::Nearest);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A profile compiled: every source a number, every field of every class it can give with its candidates and its way from
+//! raw value to field, ready to be run without a look at any text of the file.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::{
+    super::{
+        moment::TimeFormat,
+        point::{Key, OwnedKey},
+        quality::Quality,
+    },
+    number::{Linear, Number},
+    spec::{Bits, Encoding, Fallback, FieldTimes, Rounding, Series, Strictness, Unmapped},
+    stage::Source,
+    topic::Pattern,
+};
+
+/// Codes below this are found by their place.
+const PLACES_MAX: u64 = 4_096;
+
+/// From the keys of a codec to sources.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    names: HashMap<Box<str>, Source, FixedState>,
+    codes: HashMap<u64, Source, FixedState>,
+    places: Vec<Option<Source>>,
+}
+
+impl Table {
+    pub(super) fn insert(&mut self, key: OwnedKey, source: Source) {
+        match key {
+            OwnedKey::Name(name) => {
+                self.names.insert(name, source);
+            }
+            OwnedKey::Code(code) => match usize::try_from(code) {
+                Ok(at) if code < PLACES_MAX => {
+                    if self.places.len() <= at {
+                        self.places.resize(at + 1, None);
+                    }
+                    if let Some(place) = self.places.get_mut(at) {
+                        *place = Some(source);
+                    }
+                }
+                _ => {
+                    self.codes.insert(code, source);
+                }
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: Key<'_>) -> Option<Source> {
+        match key {
+            Key::Name(name) => self.names.get(name).copied(),
+            Key::Code(code) if code < PLACES_MAX => {
+                *self.places.get(usize::try_from(code).ok()?)?
+            }
+            Key::Code(code) => self.codes.get(&code).copied(),
+        }
+    }
+}
+
+/// What a raw value stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stands {
+    Code(i32),
+    Bool(bool),
+    Number(Number),
+    Text(Box<str>),
+}
+
+/// From a raw value to a field's value.
+#[derive(Debug)]
+pub(super) struct Take {
+    /// Unique among all fields of all profiles of this process: conversions that depend on a unit of the wire are kept
+    /// under it.
+    pub(super) id: u64,
+    pub(super) missing_numbers: Box<[Number]>,
+    pub(super) missing_texts: Box<[Box<str>]>,
+    pub(super) bits: Option<Bits>,
+    pub(super) map: Box<[(Box<str>, Option<Number>, Stands)]>,
+    pub(super) scale: Number,
+    pub(super) offset: Number,
+    /// Scale, offset and the unit that the file names.
+    pub(super) linear: Linear,
+    /// Whether a unit of the wire counts: the file names none.
+    pub(super) unit_of_wire: bool,
+    /// The class's unit.
+    pub(super) unit: Box<str>,
+    pub(super) rounding: Rounding,
+}
+
+/// A field of a class.
+#[derive(Debug)]
+pub(super) struct FieldPlan {
+    pub(super) slot: usize,
+    pub(super) number: u32,
+    pub(super) from: Box<[Source]>,
+    pub(super) take: Take,
+    pub(super) dead_band: Option<f64>,
+    pub(super) series: Option<Series>,
+}
+
+/// What a status says.
+#[derive(Debug, Clone)]
+pub(super) struct Meaning {
+    pub(super) quality: Option<Quality>,
+    /// Numbers of the fields it speaks of; none: of all.
+    pub(super) fields: Box<[u32]>,
+    pub(super) alarm: Option<AlarmPlan>,
+}
+
+/// An alarm that a status raises.
+#[derive(Debug, Clone)]
+pub(super) struct AlarmPlan {
+    pub(super) code: Box<str>,
+    pub(super) level: i32,
+    pub(super) field_number: u32,
+}
+
+/// A word or text of status.
+#[derive(Debug)]
+pub(super) struct StatusPlan {
+    pub(super) from: Box<[Source]>,
+    pub(super) bits: Box<[(u8, Meaning)]>,
+    pub(super) values: Box<[(Box<str>, Option<Number>, Meaning)]>,
+}
+
+/// A class that the profile can give.
+#[derive(Debug)]
+pub(super) struct ClassPlan {
+    /// Place in the catalogue of classes.
+    pub(super) class: usize,
+    /// Ascending by slot.
+    pub(super) fields: Box<[FieldPlan]>,
+    pub(super) status: Box<[StatusPlan]>,
+}
+
+/// Which class a record has.
+#[derive(Debug)]
+pub(super) enum ClassRule {
+    Fixed(usize),
+    Chosen {
+        from: Box<[Source]>,
+        map: HashMap<Box<str>, usize, FixedState>,
+        other: Option<usize>,
+    },
+}
+
+/// Where a record's time comes from.
+#[derive(Debug)]
+pub(super) struct TimeRule {
+    pub(super) from: Box<[Source]>,
+    pub(super) formats: Box<[TimeFormat]>,
+    pub(super) east_s: i32,
+    pub(super) fallback: Fallback,
+    pub(super) fields: FieldTimes,
+}
+
+/// A codec in a value of the outer one.
+#[derive(Debug)]
+pub(super) struct Nested {
+    pub(super) from: Box<[Source]>,
+    pub(super) encoding: Encoding,
+    pub(super) codec: super::super::codec::Any,
+    pub(super) table: Table,
+}
+
+/// A profile in force.
+#[derive(Debug)]
+pub struct Profile {
+    pub(super) id: Box<str>,
+    pub(super) title: Box<str>,
+    /// The entry `profile_id` of `sensegate.platform.v1.Reading`.
+    pub(super) id_entry: Box<[u8]>,
+    pub(super) patterns: Box<[Pattern]>,
+    pub(super) codec: super::super::codec::Any,
+    pub(super) table: Table,
+    pub(super) nested: Option<Nested>,
+    /// What each source is called, in the order of their numbers.
+    pub(super) sources: Box<[Box<str>]>,
+    /// Captures of the topic: name and source.
+    pub(super) captures: Box<[(Box<str>, Source)]>,
+    pub(super) device: Box<[Source]>,
+    pub(super) class: ClassRule,
+    pub(super) classes: Box<[ClassPlan]>,
+    pub(super) when: Box<[(Source, Box<[Box<str>]>)]>,
+    pub(super) time: TimeRule,
+    pub(super) strictness: Strictness,
+    pub(super) unmapped: Unmapped,
+    pub(super) attributes: Box<[(Box<str>, Source)]>,
+    pub(super) heartbeat_s: Option<u32>,
+}
+
+impl Profile {
+    /// Its id, as in topics, readings and metrics.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its file says of itself.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The name of its codec.
+    #[must_use]
+    pub const fn codec(&self) -> &'static str {
+        self.codec.name()
+    }
+
+    /// Ids of the classes that it can give.
+    #[must_use]
+    pub fn class_ids<'c>(&self, classes: &'c super::super::classes::Classes) -> Vec<&'c str> {
+        let found = self.classes.iter().filter_map(|plan| classes.by_index(plan.class));
+        found.map(super::super::class::Class::id).collect()
+    }
+
+    /// The lane of what cannot be read by it: that of its class, or of the first of several.
+    #[must_use]
+    pub(crate) fn lane(&self, classes: &super::super::classes::Classes) -> crate::domain::Lane {
+        let class = self.classes.first().and_then(|plan| classes.by_index(plan.class));
+        class.map_or(crate::domain::Lane::Telemetry, super::super::class::Class::lane)
+    }
+
+    /// The id of the class that it gives, or of the first of several.
+    #[must_use]
+    pub fn first_class<'c>(&self, classes: &'c super::super::classes::Classes) -> Option<&'c str> {
+        let class = classes.by_index(self.classes.first()?.class)?;
+        Some(class.id())
+    }
+}

@@ -1,0 +1,248 @@
+//! Where the points of a record wait until it is complete: one cell for each source that the profile mentions. Points come
+//! in any order, candidates compete, a class may be chosen by the last point; so nothing is decided before the record ends.
+//!
+//! Cells are not cleared from record to record. Each holds the number of the *scope* that wrote it: topic and headers of
+//! the payload, heads of the frame, points of the record. A cell counts while its scope is open.
+
+use std::ops::Range;
+
+use super::{super::{point::{Decimal, Moment, Point, Value}, quality::Quality}, number::Number, spec::{Anchor, Series}};
+use crate::domain::UnixNanos;
+
+/// A source of the profile: its place among the cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Source(pub(super) u16);
+
+/// A value that waits; texts and bytes lie in the stage's buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Waiting {
+    Missing,
+    Bool(bool),
+    Number(Number),
+    Text(Range<usize>),
+    Bytes(Range<usize>),
+    Time(Moment),
+}
+
+/// A value with what was said about it.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    scope: u64,
+    pub(super) value: Waiting,
+    pub(super) unit: Option<&'static str>,
+    pub(super) quality: Quality,
+    pub(super) time: Option<Moment>,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self {
+            scope: 0,
+            value: Waiting::Missing,
+            unit: None,
+            quality: Quality::GOOD,
+            time: None,
+        }
+    }
+}
+
+/// A further value of a source: of another time, or one of a series.
+#[derive(Debug, Clone)]
+pub(super) struct Further {
+    pub(super) source: Source,
+    pub(super) cell: Cell,
+}
+
+/// How far a scope reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Payload,
+    Frame,
+    Record,
+}
+
+/// The cells, with the buffers behind them. Reused from payload to payload.
+#[derive(Debug, Default)]
+pub(crate) struct Stage {
+    cells: Vec<Cell>,
+    pub(super) further: Vec<Further>,
+    buffer: Vec<u8>,
+    /// Scopes in force and where their texts begin.
+    scopes: [(u64, usize); 3],
+    last_scope: u64,
+    /// Points that the profile does not mention.
+    pub(super) unmapped: u32,
+}
+
+/// Texts and bytes of one record that wait; what a payload may have anyhow.
+const BUFFER_BYTES_KEPT: usize = 64 * 1024;
+
+impl Stage {
+    /// Begins a payload for a profile of so many sources.
+    pub(super) fn begin(&mut self, sources: usize) {
+        if self.cells.len() < sources {
+            self.cells.resize_with(sources, Cell::default);
+        }
+        if self.buffer.capacity() > BUFFER_BYTES_KEPT {
+            self.buffer = Vec::new();
+        }
+        self.buffer.clear();
+        self.unmapped = 0;
+        self.open(Reach::Payload);
+    }
+
+    /// Ends the scope and those within it; opens them anew, empty.
+    pub(super) fn open(&mut self, reach: Reach) {
+        let from = reach as usize;
+        let base = match self.scopes.get(from) {
+            Some((_, base)) if reach != Reach::Payload => *base,
+            _ => 0,
+        };
+        self.buffer.truncate(base);
+        for scope in self.scopes.iter_mut().skip(from) {
+            self.last_scope += 1;
+            *scope = (self.last_scope, base);
+        }
+        self.further.clear();
+    }
+
+    /// The scopes within this one begin behind what it holds now.
+    fn settle(&mut self, reach: Reach) {
+        let base = self.buffer.len();
+        for scope in self.scopes.iter_mut().skip(reach as usize + 1) {
+            scope.1 = base;
+        }
+    }
+
+    fn scope(&self, reach: Reach) -> u64 {
+        self.scopes.get(reach as usize).map_or(0, |scope| scope.0)
+    }
+
+    /// Keeps a value; what a cell holds already in the record becomes a further one if times differ, and is replaced
+    /// otherwise.
+    pub(super) fn put(&mut self, source: Source, value: Value<'_>, reach: Reach) {
+        let cell = Cell {
+            scope: self.scope(reach),
+            value: self.keep(value),
+            ..Cell::default()
+        };
+        self.place(source, cell);
+        if reach != Reach::Record {
+            self.settle(reach);
+        }
+    }
+
+    /// Keeps a point of the record.
+    pub(super) fn point(
+        &mut self,
+        source: Source,
+        point: &Point<'_>,
+    ) {
+        let cell = Cell {
+            scope: self.scope(Reach::Record),
+            value: self.keep(point.value),
+            unit: point.unit,
+            quality: point.quality,
+            time: point.time,
+        };
+        let is_taken = self
+            .cells
+            .get(usize::from(source.0))
+            .is_some_and(|held| held.scope == cell.scope);
+        if cell.time.is_some() || is_taken {
+            self.further.push(Further { source, cell });
+        } else {
+            self.place(source, cell);
+        }
+    }
+
+    fn place(&mut self, source: Source, cell: Cell) {
+        if let Some(place) = self.cells.get_mut(usize::from(source.0)) {
+            *place = cell;
+        }
+    }
+
+    fn keep(&mut self, value: Value<'_>) -> Waiting {
+        let mut kept = |bytes: &[u8]| {
+            let start = self.buffer.len();
+            self.buffer.extend_from_slice(bytes);
+            start..self.buffer.len()
+        };
+        match value {
+            Value::Missing => Waiting::Missing,
+            Value::Bool(value) => Waiting::Bool(value),
+            Value::Whole(value) => Waiting::Number(Number::whole(i128::from(value))),
+            Value::Large(value) => Waiting::Number(Number::whole(i128::from(value))),
+            Value::Decimal(value) => Waiting::Number(value.into()),
+            Value::Real(value) => Waiting::Number(Number::Real(value)),
+            Value::Text(text) => Waiting::Text(kept(text.as_bytes())),
+            Value::Bytes(bytes) => Waiting::Bytes(kept(bytes)),
+            Value::Time(moment) => Waiting::Time(moment),
+        }
+    }
+
+    /// Gives the values that a source has in this record the times of a series, the earliest first.
+    pub(super) fn spread(&mut self, source: Source, anchor: UnixNanos, series: Series) {
+        let step = u64::from(series.step_s).saturating_mul(1_000_000_000);
+        let others = |further: &&mut Further| further.source == source && further.cell.time.is_none();
+        let count = self.further.iter_mut().filter(others).count() as u64;
+        let first = match series.time_of {
+            Anchor::First => anchor.0,
+            Anchor::Last => anchor.0.saturating_sub(step.saturating_mul(count)),
+        };
+        let mut at = first;
+        for further in self.further.iter_mut().filter(others) {
+            at = at.saturating_add(step);
+            further.cell.time = Some(Moment::Unix(UnixNanos(at)));
+        }
+        let record = self.scope(Reach::Record);
+        let Some(cell) = self.cells.get_mut(usize::from(source.0)) else {
+            return;
+        };
+        if first != anchor.0 && cell.scope == record {
+            let mut cell = std::mem::take(cell);
+            cell.time = Some(Moment::Unix(UnixNanos(first)));
+            self.further.push(Further { source, cell });
+        }
+    }
+
+    /// The value of a source in force.
+    #[inline]
+    pub(super) fn get(&self, source: Source) -> Option<&Cell> {
+        let cell = self.cells.get(usize::from(source.0))?;
+        let in_force = self.scopes.iter().any(|(scope, _)| *scope == cell.scope);
+        in_force.then_some(cell)
+    }
+
+    /// Text that waits.
+    pub(super) fn text(&self, range: &Range<usize>) -> &str {
+        std::str::from_utf8(self.bytes(range)).unwrap_or_default()
+    }
+
+    pub(super) fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.buffer.get(range.clone()).unwrap_or_default()
+    }
+
+    /// A value that waits, as a codec would say it.
+    pub(super) fn value(&self, cell: &Cell) -> Value<'_> {
+        match &cell.value {
+            Waiting::Missing => Value::Missing,
+            Waiting::Bool(value) => Value::Bool(*value),
+            Waiting::Text(range) => Value::Text(self.text(range)),
+            Waiting::Bytes(range) => Value::Bytes(self.bytes(range)),
+            Waiting::Time(moment) => Value::Time(*moment),
+            Waiting::Number(number) => match *number {
+                Number::Exact { mantissa, places } => match (i64::try_from(mantissa), places) {
+                    (Ok(whole), 0) => Value::Whole(whole),
+                    (Ok(mantissa), places) => Value::Decimal(Decimal::new(mantissa, places)),
+                    (Err(_), 0) => match u64::try_from(mantissa) {
+                        Ok(large) => Value::Large(large),
+                        Err(_) => Value::Real(number.real()),
+                    },
+                    (Err(_), _) => Value::Real(number.real()),
+                },
+                Number::Real(number) => Value::Real(number),
+            },
+        }
+    }
+}

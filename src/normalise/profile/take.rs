@@ -1,0 +1,263 @@
+//! From a value that waits to a field of the reading in work.
+
+use std::fmt::Write as _;
+
+use super::{
+    super::{
+        payload::Reject,
+        plan::{Form, Slot},
+        point::Value,
+        sheet::Sheet,
+        ucum,
+    },
+    number::{Linear, Number},
+    plan::{Stands, Take},
+    spec::Rounding,
+    stage::{Cell, Stage, Waiting},
+};
+use crate::domain::QuarantineReason;
+
+/// What became of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    Done,
+    /// There is no value: the format says so, or a sentinel does.
+    Absent,
+}
+
+/// What a value is after its part of a word was taken and its map was asked.
+enum Meant<'a> {
+    Number(Number),
+    Text(&'a str),
+    Bool(bool),
+    Stands(&'a Stands),
+    Other(&'static str),
+}
+
+/// Puts a field.
+///
+/// # Errors
+/// The value is none that the field takes.
+pub(super) fn put(
+    sheet: &mut Sheet<'_>,
+    slot: &Slot,
+    take: &Take,
+    (cell, stage): (&Cell, &Stage),
+) -> Result<Put, Reject> {
+    let Some(meant) = meant(take, cell, stage)? else {
+        return Ok(Put::Absent);
+    };
+    let done = match (&slot.form, meant) {
+        (_, Meant::Stands(stands)) => put_stands(sheet, slot, stands),
+        (Form::Double | Form::Float, meant) => {
+            let number = number(&meant).ok_or_else(|| mistyped(slot, &meant))?;
+            let scaled = linear(take, cell)?.apply(number).real();
+            let fits = slot.form == Form::Double || scaled.abs() <= f64::from(f32::MAX);
+            fits.then(|| sheet.put_number(slot, scaled))
+        }
+        (Form::Integer(form), meant) => {
+            let number = number(&meant).ok_or_else(|| mistyped(slot, &meant))?;
+            let whole = linear(take, cell)?.apply(number).to_whole(take.rounding);
+            put_whole(sheet, slot, *form, whole)
+        }
+        (Form::Bool, Meant::Bool(value)) => Some(sheet.put_bool(slot, value)),
+        (Form::Bool, meant) => {
+            let value = match number(&meant).and_then(|n| n.to_whole(Rounding::Exact)) {
+                Some(0) => false,
+                Some(1) => true,
+                _ => return Err(mistyped(slot, &meant)),
+            };
+            Some(sheet.put_bool(slot, value))
+        }
+        (Form::Enum, meant) => {
+            let code = code(slot, &meant).ok_or_else(|| unknown_code(slot, &meant))?;
+            Some(sheet.put_code(slot, code))
+        }
+        (Form::Text, Meant::Text(text)) => Some(sheet.put_text(slot, text)),
+        (Form::Text, meant) => {
+            let mut text = String::new();
+            describe(&meant, &mut text);
+            Some(sheet.put_text(slot, &text))
+        }
+    };
+    done.map(|()| Put::Done).ok_or_else(|| {
+        let detail = format!("field {}: the value does not fit its type", slot.name);
+        Reject::new(QuarantineReason::FieldRange, detail)
+    })
+}
+
+fn put_stands(sheet: &mut Sheet<'_>, slot: &Slot, stands: &Stands) -> Option<()> {
+    match (stands, &slot.form) {
+        (Stands::Code(code), _) => sheet.put_code(slot, *code),
+        (Stands::Bool(value), _) => sheet.put_bool(slot, *value),
+        (Stands::Text(text), _) => sheet.put_text(slot, text),
+        (Stands::Number(number), Form::Integer(form)) => {
+            return put_whole(sheet, slot, *form, number.to_whole(Rounding::Exact));
+        }
+        (Stands::Number(number), _) => sheet.put_number(slot, number.real()),
+    }
+    Some(())
+}
+
+fn put_whole(
+    sheet: &mut Sheet<'_>,
+    slot: &Slot,
+    form: super::super::plan::Integer,
+    whole: Option<i128>,
+) -> Option<()> {
+    let whole = whole?;
+    match i64::try_from(whole) {
+        Ok(whole) => sheet.put_signed(slot, form, whole),
+        Err(_) => sheet.put_unsigned(slot, form, u64::try_from(whole).ok()?),
+    }
+}
+
+fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Meant<'s>>, Reject> {
+    if is_missing(take, cell, stage) {
+        return Ok(None);
+    }
+    let mut meant = match &cell.value {
+        Waiting::Missing => return Ok(None),
+        Waiting::Bool(value) => Meant::Bool(*value),
+        Waiting::Number(number) => Meant::Number(*number),
+        Waiting::Text(range) => Meant::Text(stage.text(range)),
+        Waiting::Bytes(_) => Meant::Other("bytes"),
+        Waiting::Time(_) => Meant::Other("a time"),
+    };
+    if let Some(bits) = take.bits {
+        let word = number(&meant)
+            .and_then(|number| number.to_whole(Rounding::Exact))
+            .ok_or_else(|| {
+                let detail = "a part of a word is wanted of what is no whole number";
+                Reject::new(QuarantineReason::FieldType, detail)
+            })?;
+        let mask = (1_i128 << bits.width) - 1;
+        meant = Meant::Number(Number::whole(word >> bits.shift & mask));
+    }
+    if take.map.is_empty() {
+        return Ok(Some(meant));
+    }
+    let stands = take.map.iter().find(|(text, number, _)| match &meant {
+        Meant::Text(found) => *found == &**text,
+        Meant::Number(found) => number.is_some_and(|number| number.is(*found)),
+        Meant::Bool(found) => matches!((&**text, found), ("true", true) | ("false", false)),
+        Meant::Stands(_) | Meant::Other(_) => false,
+    });
+    Ok(Some(match stands {
+        Some((_, _, stands)) => Meant::Stands(stands),
+        None => meant,
+    }))
+}
+
+fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
+    match &cell.value {
+        Waiting::Missing => true,
+        Waiting::Number(number) => take.missing_numbers.iter().any(|missing| missing.is(*number)),
+        Waiting::Text(range) => {
+            let text = stage.text(range).trim();
+            text.is_empty() || take.missing_texts.iter().any(|missing| **missing == *text)
+        }
+        Waiting::Bool(_) | Waiting::Bytes(_) | Waiting::Time(_) => false,
+    }
+}
+
+/// Scale, offset and unit; the unit of the wire where the format says one and the file does not.
+fn linear(take: &Take, cell: &Cell) -> Result<Linear, Reject> {
+    let Some(unit) = cell.unit.filter(|_| take.unit_of_wire) else {
+        return Ok(take.linear);
+    };
+    if *unit == *take.unit {
+        return Ok(take.linear);
+    }
+    let known = UNITS.with_borrow(|units| units.get(&(unit.as_ptr().addr(), take.id)).copied());
+    if let Some(linear) = known {
+        return Ok(linear);
+    }
+    let wrong = |why: String| Reject::new(QuarantineReason::Unit, why);
+    let conversion = ucum::conversion(unit, &take.unit).map_err(|why| wrong(why.to_string()))?;
+    let linear = Linear::new(take.scale, take.offset, conversion)
+        .ok_or_else(|| wrong(format!("{unit} to {}: too many digits", take.unit)))?;
+    UNITS.with_borrow_mut(|units| {
+        // Profiles are loaded anew now and then; their conversions are not to pile up.
+        if units.len() >= UNITS_MAX {
+            units.clear();
+        }
+        units.insert((unit.as_ptr().addr(), take.id), linear);
+    });
+    Ok(linear)
+}
+
+/// Conversions that a worker remembers: one for each field and unit that its frames name.
+const UNITS_MAX: usize = 4_096;
+
+thread_local! {
+    static UNITS: std::cell::RefCell<std::collections::HashMap<(usize, u64), Linear, foldhash::fast::FixedState>> =
+        std::cell::RefCell::default();
+}
+
+fn number(meant: &Meant<'_>) -> Option<Number> {
+    match meant {
+        Meant::Number(number) => Some(*number),
+        Meant::Text(text) => Number::parse(text),
+        Meant::Bool(value) => Some(Number::whole(i128::from(*value))),
+        Meant::Stands(_) | Meant::Other(_) => None,
+    }
+}
+
+fn code(slot: &Slot, meant: &Meant<'_>) -> Option<i32> {
+    if let Meant::Text(text) = meant
+        && let Some(code) = slot.code(text)
+    {
+        return Some(code);
+    }
+    let whole = number(meant)?.to_whole(Rounding::Exact)?;
+    i32::try_from(whole).ok().filter(|code| slot.knows(*code))
+}
+
+/// A value as text, for attributes and messages.
+pub(super) fn as_text(value: Value<'_>, out: &mut String) {
+    let written = match value {
+        Value::Missing => Ok(()),
+        Value::Bool(value) => write!(out, "{value}"),
+        Value::Whole(value) => write!(out, "{value}"),
+        Value::Large(value) => write!(out, "{value}"),
+        Value::Decimal(value) => write!(out, "{}", Number::from(value).real()),
+        Value::Real(value) => write!(out, "{value}"),
+        Value::Text(text) => {
+            out.push_str(text);
+            Ok(())
+        }
+        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02X}")),
+        Value::Time(moment) => write!(out, "{moment:?}"),
+    };
+    // Writing to a text does not fail.
+    written.unwrap_or_default();
+}
+
+fn describe(meant: &Meant<'_>, out: &mut String) {
+    match meant {
+        Meant::Number(Number::Exact { mantissa, places: 0 }) => write!(out, "{mantissa}"),
+        Meant::Number(number) => write!(out, "{}", number.real()),
+        Meant::Text(text) => write!(out, "{text:?}"),
+        Meant::Bool(value) => write!(out, "{value}"),
+        Meant::Stands(stands) => write!(out, "{stands:?}"),
+        Meant::Other(what) => write!(out, "{what}"),
+    }
+    .unwrap_or_default();
+}
+
+fn shown(meant: &Meant<'_>) -> String {
+    let mut text = String::new();
+    describe(meant, &mut text);
+    text.chars().take(40).collect()
+}
+
+fn mistyped(slot: &Slot, meant: &Meant<'_>) -> Reject {
+    let detail = format!("field {}: {} where {} is wanted", slot.name, shown(meant), slot.form.wanted());
+    Reject::new(QuarantineReason::FieldType, detail)
+}
+
+fn unknown_code(slot: &Slot, meant: &Meant<'_>) -> Reject {
+    let detail = format!("field {}: {} is none of {}", slot.name, shown(meant), slot.codes_listed());
+    Reject::new(QuarantineReason::EnumCode, detail)
+}
