@@ -24,6 +24,8 @@
 //! levels, simple values that nobody has assigned where a pointer ends. No check sum, no head of its own, no quality.
 
 mod reader;
+mod number;
+mod pass;
 #[cfg(any(test, feature = "harness"))]
 mod encode;
 

@@ -5,29 +5,28 @@
 
 use std::borrow::Cow;
 
-use super::super::{
+use super::{
     super::{
-        payload::Reject,
-        point::{Decimal, Moment, Value},
-        time,
+        super::{
+            payload::Reject,
+            point::{Decimal, Moment, Value},
+            time,
+        },
+        malformed,
+        pointer::{Kind, Name, Scalar, Sign, TimeUnit, Tree, decimal, moment},
     },
-    malformed,
-    pointer::{Kind, Name, Scalar, Sign, TimeUnit, Tree, decimal, moment},
-    unsupported,
+    number::{as_real, big, negated, negative, simple, whole},
 };
 use crate::domain::QuarantineReason;
 
-/// Deepest nesting of what is stepped over, as in JSON.
-const DEPTH_MAX: usize = 32;
-
 const UNSIGNED: u8 = 0;
 const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-const TAG: u8 = 6;
-const SIMPLE: u8 = 7;
+pub(super) const BYTES: u8 = 2;
+pub(super) const TEXT: u8 = 3;
+pub(super) const ARRAY: u8 = 4;
+pub(super) const MAP: u8 = 5;
+pub(super) const TAG: u8 = 6;
+pub(super) const SIMPLE: u8 = 7;
 
 /// The low five bits of an item of open length, and of the break that ends it.
 const OPEN: u8 = 31;
@@ -44,20 +43,20 @@ const TAG_DECIMAL: u64 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cbor<'a> {
     all: &'a [u8],
-    at: usize,
+    pub(super) at: usize,
 }
 
 /// The first bytes of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Head {
-    major: u8,
-    info: u8,
+pub(super) struct Head {
+    pub(super) major: u8,
+    pub(super) info: u8,
     /// Value, length, count, tag or bits of a float; 0 where the length is open.
-    number: u64,
+    pub(super) number: u64,
 }
 
 impl Head {
-    const fn is_open(self) -> bool {
+    pub(super) const fn is_open(self) -> bool {
         self.info == OPEN
     }
 
@@ -100,7 +99,7 @@ impl<'a> Cbor<'a> {
     }
 
     #[inline]
-    fn take(&mut self, count: u64) -> Result<&'a [u8], Reject> {
+    pub(super) fn take(&mut self, count: u64) -> Result<&'a [u8], Reject> {
         let taken = usize::try_from(count)
             .ok()
             .and_then(|count| self.rest().get(..count));
@@ -110,13 +109,13 @@ impl<'a> Cbor<'a> {
         Ok(taken)
     }
 
-    fn is_break(&self) -> bool {
+    pub(super) fn is_break(&self) -> bool {
         self.rest().first() == Some(&BREAK)
     }
 
     /// The head of the next item.
     #[inline]
-    fn head(&mut self) -> Result<Head, Reject> {
+    pub(super) fn head(&mut self) -> Result<Head, Reject> {
         let start = self.at;
         let first = self.take(1)?.first().copied().unwrap_or_default();
         let (major, info) = (first >> 5, first & 0x1F);
@@ -165,7 +164,7 @@ impl<'a> Cbor<'a> {
         Ok(Cow::Owned(joined))
     }
 
-    fn piece(&mut self, major: u8) -> Result<&'a [u8], Reject> {
+    pub(super) fn piece(&mut self, major: u8) -> Result<&'a [u8], Reject> {
         let start = self.at;
         let piece = self.head()?;
         if piece.major != major || piece.is_open() {
@@ -304,51 +303,8 @@ impl<'a> Cbor<'a> {
         })
     }
 
-    /// Passes an item, however nested, and checks that it is well-formed.
-    fn pass(&mut self) -> Result<(), Reject> {
-        let mut open = [Left::Count(0); DEPTH_MAX];
-        let mut depth = 0;
-        loop {
-            let start = self.at;
-            let head = self.head()?;
-            let is_opened = match head.major {
-                BYTES | TEXT => self.string_passed(head)?,
-                TAG => continue,
-                SIMPLE if is_lengthened(head) => return Err(malformed(start, LENGTHENED)),
-                ARRAY | MAP => true,
-                _ => false,
-            };
-            if is_opened {
-                let place = open.get_mut(depth).ok_or_else(|| deep(start))?;
-                *place = items(head);
-                depth += 1;
-            }
-            loop {
-                let Some(innermost) = depth.checked_sub(1).and_then(|at| open.get_mut(at)) else {
-                    return Ok(());
-                };
-                if self.goes_on(innermost)? {
-                    break;
-                }
-                depth -= 1;
-            }
-        }
-    }
-
-    fn string_passed(&mut self, head: Head) -> Result<bool, Reject> {
-        if !head.is_open() {
-            self.take(head.number)?;
-            return Ok(false);
-        }
-        while !self.is_break() {
-            self.piece(head.major)?;
-        }
-        self.at += 1;
-        Ok(false)
-    }
-
     #[inline]
-    fn goes_on(&mut self, left: &mut Left) -> Result<bool, Reject> {
+    pub(super) fn goes_on(&mut self, left: &mut Left) -> Result<bool, Reject> {
         match left {
             Left::Count(0) => Ok(false),
             Left::Count(count) => {
@@ -373,115 +329,10 @@ impl<'a> Cbor<'a> {
     }
 }
 
-/// Items in a container that is stepped over: names count for themselves.
-const fn items(head: Head) -> Left {
-    if head.is_open() && head.major == MAP {
-        Left::InPairs { is_at_name: true }
-    } else if head.is_open() {
-        Left::UntilBreak
-    } else if head.major == MAP {
-        Left::Count(head.number.saturating_mul(2))
-    } else {
-        Left::Count(head.number)
-    }
-}
-
-#[cold]
-fn deep(at: usize) -> Reject {
-    let detail = format!("byte {at}: nested deeper than {DEPTH_MAX} levels");
-    Reject::new(QuarantineReason::TooLarge, detail)
-}
-
 #[cold]
 fn no_time(at: usize) -> Reject {
     let detail = format!("byte {at}: tagged as a time, but none from 1970 to 2554");
     Reject::new(QuarantineReason::ObservedAt, detail)
-}
-
-fn whole(number: u64) -> Value<'static> {
-    i64::try_from(number).map_or(Value::Large(number), Value::Whole)
-}
-
-/// -1 - number.
-fn negative(number: u64) -> Value<'static> {
-    match i64::try_from(number) {
-        Ok(number) => Value::Whole(-1 - number),
-        Err(_beyond) => Value::Real(-1.0 - as_real(number)),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the nearest double is wanted")]
-const fn as_real(number: u64) -> f64 {
-    number as f64
-}
-
-fn big(bytes: &[u8], sign: Sign) -> Value<'static> {
-    let digits = bytes
-        .iter()
-        .position(|byte| *byte != 0)
-        .unwrap_or(bytes.len());
-    let bytes = bytes.get(digits..).unwrap_or_default();
-    if bytes.len() <= 8 {
-        let number = bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte));
-        return match sign {
-            Sign::Minus => negative(number),
-            Sign::Plus => whole(number),
-        };
-    }
-    let size = bytes
-        .iter()
-        .fold(0.0, |size, byte| size * 256.0 + f64::from(*byte));
-    negated(Value::Real(size), sign)
-}
-
-fn negated(value: Value<'static>, sign: Sign) -> Value<'static> {
-    match value {
-        Value::Real(real) if sign == Sign::Minus => Value::Real(-real),
-        other => other,
-    }
-}
-
-const LENGTHENED: &str = "a simple value in a longer form than allowed";
-
-/// RFC 8949, clause 3.3: simple values below 32 take one byte.
-const fn is_lengthened(head: Head) -> bool {
-    head.info == 24 && head.number < 32
-}
-
-#[inline]
-fn simple(at: usize, head: Head) -> Result<Value<'static>, Reject> {
-    Ok(match (head.info, head.number) {
-        (20, _) => Value::Bool(false),
-        (21, _) => Value::Bool(true),
-        (22 | 23, _) => Value::Missing,
-        (25, bits) => Value::Real(half(bits)),
-        (26, bits) => Value::Real(f64::from(f32::from_bits(
-            u32::try_from(bits).unwrap_or_default(),
-        ))),
-        (27, bits) => Value::Real(f64::from_bits(bits)),
-        _ if is_lengthened(head) => return Err(malformed(at, LENGTHENED)),
-        _ => {
-            return Err(unsupported(format_args!(
-                "byte {at}: simple value {}",
-                head.number
-            )));
-        }
-    })
-}
-
-/// A float of 16 bits: one of sign, five of exponent, ten of fraction.
-fn half(bits: u64) -> f64 {
-    let exponent = i32::try_from(bits >> 10 & 0x1F).unwrap_or_default();
-    let fraction = as_real(bits & 0x3FF);
-    let size = match exponent {
-        0 => fraction * 2_f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (fraction + 1_024.0) * 2_f64.powi(exponent - 25),
-    };
-    if bits >> 15 & 1 == 1 { -size } else { size }
 }
 
 impl<'a> Tree<'a> for Cbor<'a> {

@@ -50,12 +50,13 @@ mod path;
 mod tree;
 mod trie;
 mod walk;
+mod records;
 
 #[cfg(test)]
 mod tests;
 
 #[cfg(any(test, feature = "harness"))]
-pub(super) use encode::{Branch, branch};
+pub(super) use encode::{Branch, branch, write_json};
 pub(crate) use json::{Json, Sign, decimal, number_in_text};
 pub(crate) use moment::{TimeUnit, moment};
 pub(crate) use options::Options;
@@ -92,7 +93,7 @@ impl Pointers {
         payload: impl Tree<'a>,
         sink: &mut S,
     ) -> Result<(), Reject> {
-        walk::read(&self.trie, &self.options, payload, sink)
+        records::read(&self.trie, &self.options, payload, sink)
     }
 }
 
