@@ -10,9 +10,9 @@ use super::{
         bits::{Bytes, gb18030},
     },
     Gb32960, Unfixed,
-    fields::{
-        ALARMS, CELLS, ENGINE, EXTREMES, FUEL_CELL, Group, MOTOR, OBD, POSITION, PROBES, STREAM,
-        VEHICLE, code,
+    fields::{Group, code},
+    tables::{
+        ALARMS, CELLS, ENGINE, EXTREMES, FUEL_CELL, MOTOR, OBD, POSITION, PROBES, STREAM, VEHICLE,
     },
 };
 

@@ -10,9 +10,9 @@ use super::{
     },
     Edition, Gb32960, START,
     blocks::{SOUTH, WEST},
-    fields::{
-        ALARMS, CELLS, ENGINE, EXTREMES, FUEL_CELL, Field, Group, LISTS, MOTOR, Marks, OBD,
-        POSITION, PROBES, STREAM, VEHICLE, code, groups,
+    fields::{Field, Group, LISTS, Marks, code, groups},
+    tables::{
+        ALARMS, CELLS, ENGINE, EXTREMES, FUEL_CELL, MOTOR, OBD, POSITION, PROBES, STREAM, VEHICLE,
     },
 };
 

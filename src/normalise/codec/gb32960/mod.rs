@@ -45,6 +45,7 @@ mod blocks;
 #[cfg(any(test, feature = "harness"))]
 mod encode;
 mod fields;
+mod tables;
 #[cfg(test)]
 mod tests;
 
