@@ -39,6 +39,7 @@
 mod analog;
 #[cfg(any(test, feature = "harness"))]
 mod encode;
+mod object;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +52,7 @@ use super::{
     bits::{Bytes, HexText, gb18030, sum8},
     check_failed, malformed,
 };
+use object::Object;
 
 const START: [u8; 2] = [0x40, 0x40];
 const END: [u8; 2] = [0x23, 0x23];
@@ -262,61 +264,6 @@ fn moment(bytes: [u8; 6]) -> Value<'static> {
     let [second, minute, hour, day, month, year] = bytes;
     let civil = Civil::new((2000 + u16::from(year), month, day), (hour, minute, second));
     civil.map_or(Value::Missing, |civil| Value::Time(Moment::Local(civil)))
-}
-
-/// The name of an object while it is read: `ADDRESS.SSAA.PPPPPPPP`.
-struct Object {
-    name: [u8; 26],
-    len: usize,
-}
-
-impl Object {
-    fn new(source: &HexText) -> Self {
-        let mut object = Self {
-            name: [b'.'; 26],
-            len: 0,
-        };
-        object.append(source);
-        object
-    }
-
-    fn append(&mut self, digits: &HexText) {
-        let digits = digits.as_str().as_bytes();
-        let room = self.name.iter_mut().skip(self.len);
-        room.zip(digits).for_each(|(place, digit)| *place = *digit);
-        self.len += digits.len();
-    }
-
-    fn system<S: Sink>(&mut self, bytes: &mut Bytes<'_>, sink: &mut S) -> Result<(), Reject> {
-        let [kind, address] = bytes.array()?;
-        self.len += 1;
-        self.append(&HexText::of(&[kind, address]));
-        for (name, value) in [("system_type", kind), ("system_address", address)] {
-            sink.point(Point::new(Key::Name(name), Value::Whole(i64::from(value))))?;
-        }
-        Ok(())
-    }
-
-    fn part<S: Sink>(
-        &mut self,
-        codec: &Gb26875,
-        bytes: &mut Bytes<'_>,
-        sink: &mut S,
-    ) -> Result<(), Reject> {
-        byte(bytes, "part_type", sink)?;
-        let address = codec.hex(bytes.take(4)?);
-        self.len += 1;
-        self.append(&address);
-        sink.point(Point::new(
-            Key::Name("part_address"),
-            Value::Text(address.as_str()),
-        ))
-    }
-
-    fn as_str(&self) -> &str {
-        let name = self.name.get(..self.len).unwrap_or_default();
-        std::str::from_utf8(name).unwrap_or_default()
-    }
 }
 
 impl Codec for Gb26875 {
