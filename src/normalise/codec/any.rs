@@ -91,6 +91,14 @@ codecs! {
     // Senml = "senml", senml::Senml, senml::Options, "SenML in JSON or CBOR (RFC 8428)";
 }
 
+impl Any {
+    /// Whether the format has frames that say nothing of values, such as heartbeats. In the others, a payload without a
+    /// record is one that was not understood.
+    pub(crate) const fn has_frames_without_values(&self) -> bool {
+        !matches!(self, Self::Json(_) | Self::Layout(_) | Self::Cayenne(_))
+    }
+}
+
 fn read<T: DeserializeOwned>(options: toml::Table) -> Result<T, String> {
     options.try_into().map_err(|why: toml::de::Error| why.message().to_owned())
 }

@@ -196,10 +196,20 @@ impl<'a> Emission<'a> {
             rule,
         };
         let told = class.fields.iter().any(|field| main.first(&field.from).is_some());
-        if told || times.is_empty() {
-            self.reading(class, &device, main)?;
-        }
-        for time in times {
+        let is_main = told || times.is_empty();
+        // In the order of their times; a record without one was observed last.
+        let (before, behind) = times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
+        let main = is_main.then_some(main);
+        for (time, main) in before
+            .iter()
+            .map(|time| (Some(*time), None))
+            .chain([(None, main)])
+            .chain(behind.iter().map(|time| (Some(*time), None)))
+        {
+            if let Some(main) = main {
+                self.reading(class, &device, main)?;
+            }
+            let Some(time) = time else { continue };
             let part = Part {
                 stage,
                 time: Some(time),

@@ -150,9 +150,12 @@ impl Profile {
         } else if outcome.skipped > 0 {
             let detail = format!("profile {}: no record meets its conditions", self.id);
             Reject::new(QuarantineReason::NoProfile, detail)
-        } else {
+        } else if self.codec.has_frames_without_values() {
             // A heartbeat, a registration: nothing to keep.
             return;
+        } else {
+            let detail = format!("profile {}: nothing that it asks for", self.id);
+            Reject::new(QuarantineReason::Empty, detail)
         };
         outcome.unread.push(Unread {
             range: 0..report.bytes.len(),
