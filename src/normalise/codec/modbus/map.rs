@@ -70,19 +70,30 @@ const fn holding_registers() -> u8 {
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "their names say it")]
 pub(crate) enum Form {
+    /// 16 bits.
     U16,
+    /// 16 bits, signed.
     I16,
+    /// 32 bits.
     U32,
+    /// 32 bits, signed.
     I32,
+    /// 64 bits.
     U64,
+    /// 64 bits, signed.
     I64,
+    /// IEEE 754, 32 bits.
     F32,
+    /// IEEE 754, 64 bits.
     F64,
+    /// Some bits of a register.
     Bits,
+    /// Four digits a register.
     Bcd,
+    /// A coil, an input, or one bit of a register.
     Bool,
+    /// Two characters a register.
     Text,
 }
 
@@ -90,12 +101,15 @@ pub(crate) enum Form {
 /// word changed over (`BADC`, `DCBA`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "their names say it")]
 pub(crate) enum Order {
     #[default]
+    /// Most significant first, as the standard has it.
     Abcd,
+    /// Words from the last.
     Cdab,
+    /// Bytes of each word changed over.
     Badc,
+    /// Least significant first.
     Dcba,
 }
 
