@@ -140,8 +140,14 @@ fn profile() -> Command {
                 )
                 .arg(text("payload", "TEXT", "The payload as text").conflicts_with("hex"))
                 .arg(text("hex", "DIGITS", "The payload as hexadecimal digits"))
-                .arg(text("topic", "TOPIC", "Topic as published; default: the one that names the profile"))
-                .arg(text("device", "ID", "Id of the device that publishes").default_value("device"))
+                .arg(text(
+                    "topic",
+                    "TOPIC",
+                    "Topic as published; default: the one that names the profile",
+                ))
+                .arg(
+                    text("device", "ID", "Id of the device that publishes").default_value("device"),
+                )
                 .arg(
                     Arg::new("file")
                         .value_name("FILE")

@@ -39,7 +39,11 @@ fn list(given: &ArgMatches) -> Result<(), Failure> {
         });
         return print_json(&Value::Array(all.collect()));
     }
-    let mut rows = vec![["ID", "CODEC", "CLASSES", "TITLE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "CODEC", "CLASSES", "TITLE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(profiles.iter().map(|profile| {
         vec![
             profile.id().to_owned(),
@@ -60,15 +64,21 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
     let named = text("profile");
     let file = PathBuf::from(named);
     let profile = if file.is_file() {
-        Profiles::file(&file, &classes).map_err(|error| Failure::lines(Exit::Config.code(), error.faults))?
+        Profiles::file(&file, &classes)
+            .map_err(|error| Failure::lines(Exit::Config.code(), error.faults))?
     } else {
         let profiles = load(config.normalise.profile_dir.as_deref(), &classes)?;
         profiles.get(named).cloned().ok_or_else(|| {
-            let line = format!("{named:?} is neither a file nor a profile; `sensegate profile list` names them");
+            let line = format!(
+                "{named:?} is neither a file nor a profile; `sensegate profile list` names them"
+            );
             Failure::new(Exit::Data, line)
         })?
     };
-    let bytes = match (given.get_one::<String>("payload"), given.get_one::<String>("hex")) {
+    let bytes = match (
+        given.get_one::<String>("payload"),
+        given.get_one::<String>("hex"),
+    ) {
         (Some(text), _) => text.clone().into_bytes(),
         (None, Some(digits)) => {
             let digits: String = digits.split_whitespace().collect();
@@ -91,6 +101,9 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
     print_plain(&explain(&profile, &report, &classes, &limits))
 }
 
-fn load(dir: Option<&std::path::Path>, classes: &crate::normalise::Classes) -> Result<Profiles, Failure> {
+fn load(
+    dir: Option<&std::path::Path>,
+    classes: &crate::normalise::Classes,
+) -> Result<Profiles, Failure> {
     Profiles::load(dir, classes).map_err(|error| Failure::lines(Exit::Config.code(), error.faults))
 }

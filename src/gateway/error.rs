@@ -5,8 +5,14 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    admin::AdminError, broker::BindError, normalise::{ClassError, ProfilesError}, spool::SpoolError,
-    store::StoreError, supervise::TaskFailure, telemetry::ExporterError, vault::VaultError,
+    admin::AdminError,
+    broker::BindError,
+    normalise::{ClassError, ProfilesError},
+    spool::SpoolError,
+    store::StoreError,
+    supervise::TaskFailure,
+    telemetry::ExporterError,
+    vault::VaultError,
 };
 
 /// Why the gateway does not start or does not go on.
@@ -59,7 +65,8 @@ impl GatewayError {
         match self {
             Self::Runtime(_) => 71,
             Self::Metrics(_) | Self::Failed(_) => 70,
-            Self::Mqtt(BindError::Access(_) | BindError::Transport(_)) | Self::Classes(_)
+            Self::Mqtt(BindError::Access(_) | BindError::Transport(_))
+            | Self::Classes(_)
             | Self::Profiles(_) => 78,
             Self::Mqtt(_) => 69,
             Self::Admin(error) => error.exit_code(),

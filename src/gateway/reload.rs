@@ -37,7 +37,9 @@ impl fmt::Debug for Reread {
 
 /// Classes and profiles of the binary and of the folders, if any are configured. Both or neither: profiles are compiled
 /// against the classes. Reads files: not for a worker of the runtime.
-pub(super) fn schema(config: &NormaliseConfig) -> Result<(Arc<Classes>, Arc<Profiles>), GatewayError> {
+pub(super) fn schema(
+    config: &NormaliseConfig,
+) -> Result<(Arc<Classes>, Arc<Profiles>), GatewayError> {
     let classes = match &config.class_dir {
         None => Classes::embedded()?,
         Some(dir) => Classes::with_dir(dir)?,

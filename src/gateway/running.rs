@@ -176,7 +176,9 @@ impl Running {
                     Ok(Err(error)) => {
                         tracing::error!(%error, "reload: classes and profiles stay as they were");
                     }
-                    Err(error) => tracing::error!(%error, "reload: reading classes and profiles failed"),
+                    Err(error) => {
+                        tracing::error!(%error, "reload: reading classes and profiles failed")
+                    }
                 }
             }
         }

@@ -141,7 +141,12 @@ impl<R: Settle> Ingest<R> {
         })
     }
 
-    fn without_profile(&self, source: &Source<'_>, what: &str, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    fn without_profile(
+        &self,
+        source: &Source<'_>,
+        what: &str,
+        receipt: Option<R>,
+    ) -> Result<(), Unplaced<R>> {
         let reject = Reject {
             reason: QuarantineReason::NoProfile,
             detail: format!("there is no profile for {what:?}"),
@@ -319,7 +324,9 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn attributes(&self) -> Vec<(&'a str, &'a str)> {
         let properties = self.user_properties.iter();
-        properties.map(|(name, value)| (&**name, &**value)).collect()
+        properties
+            .map(|(name, value)| (&**name, &**value))
+            .collect()
     }
 
     /// Class and device as far as the topic, or else the sender, tells them.

@@ -26,6 +26,8 @@ mod sheet;
 mod attributes;
 mod json;
 mod moment;
+mod memory;
+mod recent;
 mod point;
 mod codec;
 mod profile;
@@ -35,11 +37,13 @@ pub mod render;
 pub use class::{Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
 pub use payload::{
-    Encoded, Limits, Run, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, normalise,
+    Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,
+};
+pub use profile::{
+    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Unread,
+    explain,
 };
 pub use quality::Quality;
-pub use profile::{
-    Checked, explain, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Unread};
 pub use rules::{Place, Rule};
 pub use ucum::UnitError;
 

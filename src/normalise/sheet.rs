@@ -293,9 +293,9 @@ impl<'a> Sheet<'a> {
 
     /// An attribute that a profile names. Bounded with the members that the class does not know.
     pub(super) fn put_attribute(&mut self, name: &str, value: &str) -> Result<(), Reject> {
-        self.unknown.add(name.len() + value.len()).map_err(|why| {
-            Reject::new(QuarantineReason::TooLarge, format!("attributes: {why}"))
-        })?;
+        self.unknown
+            .add(name.len() + value.len())
+            .map_err(|why| Reject::new(QuarantineReason::TooLarge, format!("attributes: {why}")))?;
         self.out.scratch.attributes.put_transport(name, value);
         Ok(())
     }

@@ -288,7 +288,13 @@ impl<R: Settle> SpoolInlet<R> {
         let intake = &*self.intake;
         let encoded: Vec<_> = entries
             .iter()
-            .map(|entry| (entry.lane, entry.reason, quarantine::encode(entry, Kind::Payload)))
+            .map(|entry| {
+                (
+                    entry.lane,
+                    entry.reason,
+                    quarantine::encode(entry, Kind::Payload),
+                )
+            })
             .collect();
         let mut bytes = OVERHEAD_BYTES;
         let mut outcome = entries

@@ -237,7 +237,9 @@ fn is_own(principal: &Principal, asked: Asked<'_>) -> bool {
 fn is_up(behind: &str) -> bool {
     match behind.strip_prefix("/up") {
         Some("") => true,
-        Some(rest) => rest.strip_prefix('/').is_some_and(|form| !form.is_empty() && !form.contains('/')),
+        Some(rest) => rest
+            .strip_prefix('/')
+            .is_some_and(|form| !form.is_empty() && !form.contains('/')),
         None => false,
     }
 }
@@ -259,9 +261,7 @@ fn is_someones(topic: &str) -> bool {
         [form, None] => form != Some(""),
         _ => false,
     };
-    is_form
-        && ClassId::is_valid(class)
-        && DeviceId::is_valid(device)
+    is_form && ClassId::is_valid(class) && DeviceId::is_valid(device)
 }
 
 #[cfg(test)]

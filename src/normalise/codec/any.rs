@@ -7,7 +7,8 @@ use super::{
         payload::Reject,
         point::{OwnedKey, Sink},
     },
-    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, modbus, pointer, sl651, szy206,
+    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout,
+    modbus, pointer, sl651, szy206,
 };
 
 macro_rules! codecs {
@@ -100,5 +101,7 @@ impl Any {
 }
 
 fn read<T: DeserializeOwned>(options: toml::Table) -> Result<T, String> {
-    options.try_into().map_err(|why: toml::de::Error| why.message().to_owned())
+    options
+        .try_into()
+        .map_err(|why: toml::de::Error| why.message().to_owned())
 }

@@ -100,7 +100,10 @@ impl Recorder {
 
     /// The first point of a key, in any record.
     pub(crate) fn found(&self, key: &OwnedKey) -> Option<&Found> {
-        self.records.iter().flatten().find(|found| found.key == *key)
+        self.records
+            .iter()
+            .flatten()
+            .find(|found| found.key == *key)
     }
 }
 
@@ -145,7 +148,9 @@ const BAD_FRAMES: &str = include_str!(concat!(
 ));
 
 fn vectors_of(text: &str, format: &str) -> Vec<Vector> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap());
     let wanted = lines.filter(|line| line["format"] == format);
     wanted
         .map(|line| {
@@ -187,7 +192,10 @@ pub(crate) fn truncations<C: Codec>(codec: &C, payload: &[u8]) {
     let whole = read_all(codec, payload).unwrap();
     for end in 0..payload.len() {
         if let Ok(part) = read_all(codec, &payload[..end]) {
-            let more = part.records.iter().any(|record| !whole.records.contains(record));
+            let more = part
+                .records
+                .iter()
+                .any(|record| !whole.records.contains(record));
             assert!(!more, "{end} bytes of {}: {part:?}", payload.len());
         }
     }

@@ -70,15 +70,28 @@ struct Compiler<'a> {
 pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Profile, Vec<Problem>> {
     let mut problems = Vec::new();
     let id = spec.id.as_deref().unwrap_or(name);
-    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+    if id.is_empty()
+        || id.len() > 128
+        || !id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    {
         let what = format!("{id:?}: an id has 1 to 128 letters, digits, `.`, `_` and `-`");
-        problems.push(Problem { key: "id".to_owned(), what });
+        problems.push(Problem {
+            key: "id".to_owned(),
+            what,
+        });
     }
     let patterns = patterns(&spec.topics, &mut problems);
     let open = |key: &str, codec: &spec::CodecSpec, problems: &mut Vec<Problem>| {
         let opened = Any::open(&codec.kind, codec.options.clone());
         opened
-            .map_err(|what| problems.push(Problem { key: key.to_owned(), what }))
+            .map_err(|what| {
+                problems.push(Problem {
+                    key: key.to_owned(),
+                    what,
+                })
+            })
             .ok()
     };
     let codec = open("codec", &spec.codec, &mut problems);
@@ -132,7 +145,12 @@ impl Compiler<'_> {
         });
     }
 
-    fn run(mut self, id: &str, spec: &Spec, patterns: Vec<Pattern>) -> Result<Profile, Vec<Problem>> {
+    fn run(
+        mut self,
+        id: &str,
+        spec: &Spec,
+        patterns: Vec<Pattern>,
+    ) -> Result<Profile, Vec<Problem>> {
         let (class, ids) = self.class_rule(&spec.class);
         let device = match &spec.device {
             Some(texts) => self.sources("device", texts.iter()),
@@ -144,10 +162,12 @@ impl Compiler<'_> {
         });
         let when = when.collect();
         let time = self.time_rule(&spec.time);
-        let nested_from = spec
-            .nested
-            .as_ref()
-            .map(|nested| (self.sources("nested.from", nested.from.iter()), nested.encoding));
+        let nested_from = spec.nested.as_ref().map(|nested| {
+            (
+                self.sources("nested.from", nested.from.iter()),
+                nested.encoding,
+            )
+        });
         let attributes = spec.attributes.iter().filter_map(|(name, spelled)| {
             let key = format!("attributes.{name}");
             Some((name.as_str().into(), self.source(&key, spelled)?))
@@ -177,12 +197,15 @@ impl Compiler<'_> {
         }
         let mut id_entry = vec![PROFILE_ID];
         wire::put_bytes(&mut id_entry, id.as_bytes());
-        let nested = self.nested.zip(nested_from).map(|(codec, (from, encoding))| Nested {
-            from,
-            encoding,
-            codec,
-            table: self.nested_table,
-        });
+        let nested = self
+            .nested
+            .zip(nested_from)
+            .map(|(codec, (from, encoding))| Nested {
+                from,
+                encoding,
+                codec,
+                table: self.nested_table,
+            });
         Ok(Profile {
             id: id.into(),
             title: spec.title.as_str().into(),
@@ -206,7 +229,9 @@ impl Compiler<'_> {
     }
 
     fn sources<'t>(&mut self, key: &str, spelled: impl Iterator<Item = &'t str>) -> Box<[Source]> {
-        let found: Box<[Source]> = spelled.filter_map(|spelled| self.source(key, spelled)).collect();
+        let found: Box<[Source]> = spelled
+            .filter_map(|spelled| self.source(key, spelled))
+            .collect();
         found
     }
 
@@ -227,11 +252,15 @@ impl Compiler<'_> {
             Ok(())
         } else if let Some(inner) = spelled.strip_prefix("in:") {
             match &mut self.nested {
-                Some(codec) => codec.key(inner).map(|key| self.nested_table.insert(key, source)),
+                Some(codec) => codec
+                    .key(inner)
+                    .map(|key| self.nested_table.insert(key, source)),
                 None => Err("there is no [nested] codec that it could be of".to_owned()),
             }
         } else {
-            self.codec.key(spelled).map(|key| self.table.insert(key, source))
+            self.codec
+                .key(spelled)
+                .map(|key| self.table.insert(key, source))
         };
         if let Err(what) = entered {
             self.problem(key, format!("{spelled:?}: {what}"));
@@ -265,7 +294,10 @@ impl Compiler<'_> {
                         ids.len() - 1
                     })
                 };
-                let map = chosen.map.iter().map(|(value, id)| (value.as_str().into(), place(id)));
+                let map = chosen
+                    .map
+                    .iter()
+                    .map(|(value, id)| (value.as_str().into(), place(id)));
                 let map = map.collect();
                 let other = chosen.other.as_ref().map(place);
                 (ClassRule::Chosen { from, map, other }, ids)
@@ -332,12 +364,18 @@ impl Compiler<'_> {
         status: &[Box<[Source]>],
     ) -> Option<ClassPlan> {
         let Some(class) = self.classes.get(id) else {
-            self.problem("class", format!("{id:?} is not in the catalogue of classes"));
+            self.problem(
+                "class",
+                format!("{id:?} is not in the catalogue of classes"),
+            );
             return None;
         };
         let mut plans = Vec::new();
         for (slot, field) in class.fields().iter().enumerate() {
-            let Some((spec, from)) = spec.fields.get(&field.name).zip(fields.get(field.name.as_str()))
+            let Some((spec, from)) = spec
+                .fields
+                .get(&field.name)
+                .zip(fields.get(field.name.as_str()))
             else {
                 continue;
             };
@@ -427,7 +465,10 @@ fn stands(to: &MapTo, field: &super::super::class::Field) -> Result<Stands, Faul
     let wrong = |what: String| Err(("map", what));
     match (to, &field.kind) {
         (MapTo::Text(text), FieldKind::Enum(codes)) => {
-            match codes.iter().find(|code| code.code == *text || code.name == *text) {
+            match codes
+                .iter()
+                .find(|code| code.code == *text || code.name == *text)
+            {
                 Some(code) => Ok(Stands::Code(code.number)),
                 None => {
                     let known: Vec<&str> = codes.iter().map(|code| code.code.as_str()).collect();
@@ -443,7 +484,10 @@ fn stands(to: &MapTo, field: &super::super::class::Field) -> Result<Stands, Faul
         ) => Number::parse(&number.to_string())
             .map(Stands::Number)
             .ok_or_else(|| ("map", format!("{number} is no number"))),
-        (_, kind) => wrong(format!("{to:?} is not what a field of kind {} takes", kind.name())),
+        (_, kind) => wrong(format!(
+            "{to:?} is not what a field of kind {} takes",
+            kind.name()
+        )),
     }
 }
 
@@ -456,7 +500,11 @@ fn status_plan(spec: &StatusSpec, from: &[Source], class: &Class) -> Result<Stat
     }
     let mut values = Vec::new();
     for (value, said) in &spec.values {
-        values.push((value.as_str().into(), Number::parse(value), meaning(said, class)?));
+        values.push((
+            value.as_str().into(),
+            Number::parse(value),
+            meaning(said, class)?,
+        ));
     }
     Ok(StatusPlan {
         from: from.into(),
@@ -485,7 +533,11 @@ fn meaning(said: &spec::Meaning, class: &Class) -> Result<Meaning, String> {
         Some("info") => 1,
         Some("serious") => 3,
         Some("critical") => 4,
-        Some(other) => return Err(format!("level {other:?} is none of info, warning, serious, critical")),
+        Some(other) => {
+            return Err(format!(
+                "level {other:?} is none of info, warning, serious, critical"
+            ));
+        }
     };
     let alarm = said.alarm.as_ref().map(|code| AlarmPlan {
         code: code.as_str().into(),

@@ -78,7 +78,9 @@ impl<'a> Part<'a> {
         if first.value != Waiting::Missing {
             return Some(first);
         }
-        found.find(|cell| cell.value != Waiting::Missing).or(Some(first))
+        found
+            .find(|cell| cell.value != Waiting::Missing)
+            .or(Some(first))
     }
 }
 
@@ -95,7 +97,9 @@ impl super::plan::TimeRule {
     fn of(&self, stage: &Stage) -> Option<UnixNanos> {
         self.from.iter().find_map(|source| {
             let value = stage.value(stage.get(*source)?);
-            self.formats.iter().find_map(|format| format.parse(&value, self.east_s))
+            self.formats
+                .iter()
+                .find_map(|format| format.parse(&value, self.east_s))
         })
     }
 }
@@ -160,7 +164,11 @@ impl<'a> Emission<'a> {
     /// Makes the record in work its readings.
     pub(super) fn record(&mut self, stage: &mut Stage) -> Result<(), Reject> {
         let profile = self.profile;
-        if !profile.when.iter().all(|(source, values)| self.holds(stage, *source, values)) {
+        if !profile
+            .when
+            .iter()
+            .all(|(source, values)| self.holds(stage, *source, values))
+        {
             self.skipped += 1;
             self.kept.clear();
             return Ok(());
@@ -184,7 +192,10 @@ impl<'a> Emission<'a> {
         let stage = &*stage;
         let mut times: Vec<UnixNanos> = Vec::new();
         if rule.fields == FieldTimes::Split {
-            let others = stage.further.iter().filter_map(|further| rule.own(&further.cell));
+            let others = stage
+                .further
+                .iter()
+                .filter_map(|further| rule.own(&further.cell));
             times.extend(others.filter(|time| Some(*time) != at));
             times.sort_unstable();
             times.dedup();
@@ -195,10 +206,14 @@ impl<'a> Emission<'a> {
             cells: Cells::Told,
             rule,
         };
-        let told = class.fields.iter().any(|field| main.first(&field.from).is_some());
+        let told = class
+            .fields
+            .iter()
+            .any(|field| main.first(&field.from).is_some());
         let is_main = told || times.is_empty();
         // In the order of their times; a record without one was observed last.
-        let (before, behind) = times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
+        let (before, behind) =
+            times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
         let main = is_main.then_some(main);
         for (time, main) in before
             .iter()
@@ -254,7 +269,9 @@ impl<'a> Emission<'a> {
     fn device(&mut self, stage: &Stage) -> Result<String, Reject> {
         let mut found = String::new();
         for source in &self.profile.device {
-            let Some(cell) = stage.get(*source) else { continue };
+            let Some(cell) = stage.get(*source) else {
+                continue;
+            };
             found.clear();
             take::as_text(stage.value(cell), &mut found);
             if DeviceId::is_valid(&found) {
@@ -274,7 +291,10 @@ impl<'a> Emission<'a> {
 
     fn reading(&mut self, plan: &ClassPlan, device: &str, part: Part<'_>) -> Result<(), Reject> {
         let Some(class) = self.classes.by_index(plan.class) else {
-            return Err(Reject::new(QuarantineReason::UnknownClass, "the class is gone"));
+            return Err(Reject::new(
+                QuarantineReason::UnknownClass,
+                "the class is gone",
+            ));
         };
         if !(self.report.may_report)(class.id(), device) {
             let detail = format!("the sender may not report for {}/{device}", class.id());
@@ -331,7 +351,9 @@ fn put_field(
 ) -> Result<(), Reject> {
     // A candidate whose value is a sentinel makes room for the next.
     for source in &field.from {
-        let Some(cell) = part.get(*source) else { continue };
+        let Some(cell) = part.get(*source) else {
+            continue;
+        };
         match take::put(sheet, slot, &field.take, (cell, part.stage)) {
             Ok(Put::Done) => {
                 if cell.quality != Quality::GOOD {
@@ -398,7 +420,12 @@ fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) -> bool {
             sheet.flag(*number, quality);
         }
     }
-    let Some(AlarmPlan { code, level, field_number }) = &meaning.alarm else {
+    let Some(AlarmPlan {
+        code,
+        level,
+        field_number,
+    }) = &meaning.alarm
+    else {
         return false;
     };
     sheet.put_alarm(code, *level, *field_number);

@@ -22,13 +22,22 @@ const SHOWN_MAX: usize = 60;
 
 /// Tells what a profile makes of a payload: frames, heads, points with where they go, readings, what was not read.
 #[must_use]
-pub fn explain(profile: &Profile, report: &Report<'_>, classes: &Classes, limits: &Limits) -> String {
+pub fn explain(
+    profile: &Profile,
+    report: &Report<'_>,
+    classes: &Classes,
+    limits: &Limits,
+) -> String {
     let mut teller = Teller {
         profile,
         classes,
         lines: String::new(),
     };
-    teller.line(format_args!("profile {} ({})", profile.id(), profile.title()));
+    teller.line(format_args!(
+        "profile {} ({})",
+        profile.id(),
+        profile.title()
+    ));
     teller.topic(report);
     teller.frames(report.bytes);
     teller.outcome(report, limits);
@@ -49,7 +58,9 @@ impl Teller<'_> {
 
     fn topic(&mut self, report: &Report<'_>) {
         if let Some((class, device)) = report.canonical {
-            self.line(format_args!("topic: class {class}, device {device}, by the profile's id"));
+            self.line(format_args!(
+                "topic: class {class}, device {device}, by the profile's id"
+            ));
             return;
         }
         let mut found = String::new();
@@ -73,7 +84,10 @@ impl Teller<'_> {
             let (start, end) = match profile.codec.frame(rest) {
                 Framing::Frame { skip, len } => (at + skip, at + skip + len),
                 Framing::Partial { skip } => {
-                    self.line(format_args!("byte {}: a frame begins and does not end", at + skip));
+                    self.line(format_args!(
+                        "byte {}: a frame begins and does not end",
+                        at + skip
+                    ));
                     return;
                 }
                 Framing::Nothing => {
@@ -86,7 +100,11 @@ impl Teller<'_> {
             if start > at {
                 self.line(format_args!("byte {at}: {} bytes of no frame", start - at));
             }
-            self.line(format_args!("byte {start}: {} frame of {} bytes", profile.codec.name(), end - start));
+            self.line(format_args!(
+                "byte {start}: {} frame of {} bytes",
+                profile.codec.name(),
+                end - start
+            ));
             let frame = bytes.get(start..end).unwrap_or_default();
             if let Err(reject) = profile.codec.decode(frame, self) {
                 self.line(format_args!("  refused: {reject}"));
@@ -109,11 +127,17 @@ impl Teller<'_> {
             Err(why) => self.line(format_args!("readings that cannot be shown: {why}")),
         }
         if outcome.skipped > 0 {
-            self.line(format_args!("{} records left out by [when]", outcome.skipped));
+            self.line(format_args!(
+                "{} records left out by [when]",
+                outcome.skipped
+            ));
         }
         for unread in &outcome.unread {
             let (start, end) = (unread.range.start, unread.range.end);
-            self.line(format_args!("to quarantine: bytes {start} to {end}: {}", unread.reject));
+            self.line(format_args!(
+                "to quarantine: bytes {start} to {end}: {}",
+                unread.reject
+            ));
         }
     }
 
@@ -149,7 +173,10 @@ impl Teller<'_> {
     }
 
     fn name(&self, source: Source) -> &str {
-        self.profile.sources.get(usize::from(source.0)).map_or("?", |name| name)
+        self.profile
+            .sources
+            .get(usize::from(source.0))
+            .map_or("?", |name| name)
     }
 
     /// What a source is used for.
@@ -179,7 +206,11 @@ impl Teller<'_> {
                     uses.push(format!("field {name}"));
                 }
             }
-            if plan.status.iter().any(|status| status.from.contains(&source)) {
+            if plan
+                .status
+                .iter()
+                .any(|status| status.from.contains(&source))
+            {
                 uses.push("status".to_owned());
             }
         }

@@ -45,7 +45,9 @@ pub(super) fn read(nested: &Nested, stage: &mut Stage) -> Result<(), Reject> {
 
 fn inner(nested: &Nested, stage: &Stage) -> Result<Option<Vec<u8>>, Reject> {
     let found = nested.from.iter().find_map(|source| {
-        stage.get(*source).filter(|cell| cell.value != Waiting::Missing)
+        stage
+            .get(*source)
+            .filter(|cell| cell.value != Waiting::Missing)
     });
     let Some(cell) = found else {
         return Ok(None);
@@ -56,12 +58,16 @@ fn inner(nested: &Nested, stage: &Stage) -> Result<Option<Vec<u8>>, Reject> {
         (Value::Text(text), Encoding::Base64) => STANDARD
             .decode(text)
             .map_err(|why| malformed(0, format_args!("inner payload: no base64: {why}")))?,
-        (Value::Text(text), Encoding::Hex) => hex::decode(text)
-            .map_err(|why| malformed(0, format_args!("inner payload: no hexadecimal text: {why}")))?,
+        (Value::Text(text), Encoding::Hex) => hex::decode(text).map_err(|why| {
+            malformed(0, format_args!("inner payload: no hexadecimal text: {why}"))
+        })?,
         _ => return Err(malformed(0, "inner payload: neither text nor bytes")),
     };
     if bytes.len() > INNER_BYTES_MAX {
-        return Err(malformed(0, format_args!("inner payload: over {INNER_BYTES_MAX} bytes")));
+        return Err(malformed(
+            0,
+            format_args!("inner payload: over {INNER_BYTES_MAX} bytes"),
+        ));
     }
     Ok(Some(bytes))
 }

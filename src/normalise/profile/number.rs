@@ -15,7 +15,10 @@ const PLACES_MAX: u32 = 18;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Number {
     /// `mantissa / 10^places`.
-    Exact { mantissa: i128, places: u8 },
+    Exact {
+        mantissa: i128,
+        places: u8,
+    },
     Real(f64),
 }
 
@@ -45,7 +48,8 @@ impl Number {
             [b'+', rest @ ..] => (false, rest),
             rest => (false, rest),
         };
-        let (mut mantissa, mut places, mut seen_point, mut seen_digit) = (0_i128, 0_u8, false, false);
+        let (mut mantissa, mut places, mut seen_point, mut seen_digit) =
+            (0_i128, 0_u8, false, false);
         for (at, byte) in digits.iter().enumerate() {
             match byte {
                 b'0'..=b'9' if at < 30 => {
@@ -55,7 +59,11 @@ impl Number {
                 }
                 b'.' if !seen_point => seen_point = true,
                 b'0'..=b'9' | b'e' | b'E' if seen_digit => {
-                    return text.parse().ok().filter(|n: &f64| n.is_finite()).map(Self::Real);
+                    return text
+                        .parse()
+                        .ok()
+                        .filter(|n: &f64| n.is_finite())
+                        .map(Self::Real);
                 }
                 _ => return None,
             }
@@ -74,9 +82,16 @@ impl Number {
     /// Whether two numbers are the same, however they are written.
     pub(super) fn is(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Exact { mantissa: a, places: p }, Self::Exact { mantissa: b, places: q }) => {
-                a.checked_mul(power(q)) == b.checked_mul(power(p))
-            }
+            (
+                Self::Exact {
+                    mantissa: a,
+                    places: p,
+                },
+                Self::Exact {
+                    mantissa: b,
+                    places: q,
+                },
+            ) => a.checked_mul(power(q)) == b.checked_mul(power(p)),
             (a, b) => a.real().total_cmp(&b.real()).is_eq(),
         }
     }
@@ -214,7 +229,11 @@ fn divided(over: i128, under: i128, rounding: Rounding) -> Option<i128> {
         Rounding::Exact => None,
         Rounding::Nearest => {
             let half = under / 2;
-            let away = if (over < 0) == (under < 0) { half } else { -half };
+            let away = if (over < 0) == (under < 0) {
+                half
+            } else {
+                -half
+            };
             Some(over.checked_add(away)? / under)
         }
     }
@@ -263,10 +282,16 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_numbers_are_none() {
-        for text in ["", "-", ".", "NaN", "inf", "1e", "0x10", "1,5", "--1", "1.2.3", "N"] {
+        for text in [
+            "", "-", ".", "NaN", "inf", "1e", "0x10", "1,5", "--1", "1.2.3", "N",
+        ] {
             assert_eq!(Number::parse(text), None, "{text:?}");
         }
-        assert!(Number::parse(" 12.50 ").unwrap().is(Number::parse("12.5").unwrap()));
+        assert!(
+            Number::parse(" 12.50 ")
+                .unwrap()
+                .is(Number::parse("12.5").unwrap())
+        );
         assert!(Number::parse("1e3").unwrap().is(Number::whole(1000)));
     }
 
@@ -275,7 +300,10 @@ mod tests {
         let half = Number::parse("-2.5").unwrap();
         assert_eq!(half.to_whole(Rounding::Exact), None);
         assert_eq!(half.to_whole(Rounding::Nearest), Some(-3));
-        assert_eq!(Number::parse("7.0").unwrap().to_whole(Rounding::Exact), Some(7));
+        assert_eq!(
+            Number::parse("7.0").unwrap().to_whole(Rounding::Exact),
+            Some(7)
+        );
     }
 
     proptest! {

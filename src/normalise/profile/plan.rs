@@ -216,15 +216,24 @@ impl Profile {
     /// Ids of the classes that it can give.
     #[must_use]
     pub fn class_ids<'c>(&self, classes: &'c super::super::classes::Classes) -> Vec<&'c str> {
-        let found = self.classes.iter().filter_map(|plan| classes.by_index(plan.class));
+        let found = self
+            .classes
+            .iter()
+            .filter_map(|plan| classes.by_index(plan.class));
         found.map(super::super::class::Class::id).collect()
     }
 
     /// The lane of what cannot be read by it: that of its class, or of the first of several.
     #[must_use]
     pub(crate) fn lane(&self, classes: &super::super::classes::Classes) -> crate::domain::Lane {
-        let class = self.classes.first().and_then(|plan| classes.by_index(plan.class));
-        class.map_or(crate::domain::Lane::Telemetry, super::super::class::Class::lane)
+        let class = self
+            .classes
+            .first()
+            .and_then(|plan| classes.by_index(plan.class));
+        class.map_or(
+            crate::domain::Lane::Telemetry,
+            super::super::class::Class::lane,
+        )
     }
 
     /// The id of the class that it gives, or of the first of several.

@@ -107,7 +107,9 @@ impl Profile {
                     }
                     Framing::Partial { skip } => {
                         outcome.noise += skip;
-                        outcome.unread.push(incomplete(at + skip, report.bytes.len()));
+                        outcome
+                            .unread
+                            .push(incomplete(at + skip, report.bytes.len()));
                         break;
                     }
                     Framing::Nothing => {
@@ -123,7 +125,12 @@ impl Profile {
         })
     }
 
-    fn frame(&self, frame: &[u8], stage: &mut Stage, emission: &mut Emission<'_>) -> Result<(), Reject> {
+    fn frame(
+        &self,
+        frame: &[u8],
+        stage: &mut Stage,
+        emission: &mut Emission<'_>,
+    ) -> Result<(), Reject> {
         let mut listener = Listener {
             profile: self,
             table: &self.table,
@@ -145,7 +152,11 @@ impl Profile {
             return;
         }
         let reject = if outcome.frames == 0 {
-            let detail = format!("no frame of {} in {} bytes", self.codec.name(), report.bytes.len());
+            let detail = format!(
+                "no frame of {} in {} bytes",
+                self.codec.name(),
+                report.bytes.len()
+            );
             Reject::new(QuarantineReason::FrameMalformed, detail)
         } else if outcome.skipped > 0 {
             let detail = format!("profile {}: no record meets its conditions", self.id);
@@ -166,7 +177,9 @@ impl Profile {
     fn stage_topic(&self, report: &Report<'_>, stage: &mut Stage) {
         let mut put = |name: &str, text: &str| {
             let known = self.captures.iter().find(|(spelled, _)| {
-                spelled.strip_prefix("topic.").is_some_and(|known| known == name)
+                spelled
+                    .strip_prefix("topic.")
+                    .is_some_and(|known| known == name)
             });
             if let Some((_, source)) = known {
                 stage.put(*source, Value::Text(text), Reach::Payload);

@@ -63,7 +63,10 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config/profile
 fn embedded(dir: &Dir<'static>) -> Vec<Source> {
     let mut sources = Vec::new();
     for file in dir.files() {
-        let is_profile = file.path().extension().is_some_and(|extension| extension == "toml");
+        let is_profile = file
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "toml");
         if let Some(text) = file.contents_utf8().filter(|_| is_profile) {
             sources.push(Source {
                 path: Path::new("embedded").join(file.path()),
@@ -91,8 +94,7 @@ impl Profiles {
     /// # Errors
     /// The folder cannot be read, or files are wrong: all of their faults.
     pub fn load(dir: Option<&Path>, classes: &Classes) -> Result<Self, ProfilesError> {
-        Self::build(dir, classes, |_, _| Vec::new())
-            .map_err(|faults| ProfilesError { faults })
+        Self::build(dir, classes, |_, _| Vec::new()).map_err(|faults| ProfilesError { faults })
     }
 
     /// Loads them and runs every vector.
@@ -165,25 +167,40 @@ impl Profiles {
             });
         }
         let set = Self::assemble(compiled, &mut faults);
-        if faults.is_empty() { Ok(set) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(set)
+        } else {
+            Err(faults)
+        }
     }
 
     fn assemble(compiled: Vec<(PathBuf, Profile)>, faults: &mut Vec<String>) -> Self {
         let mut set = Self::default();
         if compiled.len() > PROFILES_MAX {
-            faults.push(format!("{} profiles, at most {PROFILES_MAX}", compiled.len()));
+            faults.push(format!(
+                "{} profiles, at most {PROFILES_MAX}",
+                compiled.len()
+            ));
             return set;
         }
         for (path, profile) in compiled {
             if set.by_id.contains_key(&profile.id) {
-                faults.push(format!("{}: id: {:?} is taken by another file", path.display(), profile.id));
+                faults.push(format!(
+                    "{}: id: {:?} is taken by another file",
+                    path.display(),
+                    profile.id
+                ));
                 continue;
             }
             let at = set.all.len();
             set.by_id.insert(profile.id.clone(), at);
             for (number, pattern) in profile.patterns.iter().enumerate() {
                 match pattern.first() {
-                    Some(first) => set.by_first.entry(first.into()).or_default().push((at, number)),
+                    Some(first) => set
+                        .by_first
+                        .entry(first.into())
+                        .or_default()
+                        .push((at, number)),
                     None => set.others.push((at, number)),
                 }
             }
@@ -195,7 +212,9 @@ impl Profiles {
             let pattern = profile.and_then(|profile| profile.patterns.get(number));
             std::cmp::Reverse(pattern.map(super::topic::Pattern::weight))
         };
-        set.by_first.values_mut().for_each(|found| found.sort_by_key(weight));
+        set.by_first
+            .values_mut()
+            .for_each(|found| found.sort_by_key(weight));
         set.others.sort_by_key(weight);
         set
     }
@@ -241,7 +260,8 @@ impl Profiles {
 }
 
 fn collect(dir: &Path, sources: &mut Vec<Source>, faults: &mut Vec<String>) {
-    let mut fault = |path: &Path, why: &dyn fmt::Display| faults.push(format!("{}: {why}", path.display()));
+    let mut fault =
+        |path: &Path, why: &dyn fmt::Display| faults.push(format!("{}: {why}", path.display()));
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(why) => return fault(dir, &why),
@@ -273,10 +293,19 @@ fn collect(dir: &Path, sources: &mut Vec<Source>, faults: &mut Vec<String>) {
 pub(super) fn one(source: &Source, classes: &Classes) -> Result<(Profile, Spec), Vec<String>> {
     let shown = source.path.display();
     let spec: Spec = toml::from_str(&source.text).map_err(|why| {
-        let line = why.span().map_or(0, |span| line_at(&source.text, span.start));
-        vec![format!("{shown}: line {line}: {}", why.message().replace('\n', "; "))]
+        let line = why
+            .span()
+            .map_or(0, |span| line_at(&source.text, span.start));
+        vec![format!(
+            "{shown}: line {line}: {}",
+            why.message().replace('\n', "; ")
+        )]
     })?;
-    let name = source.path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = source
+        .path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
     match compile::compile(&name, &spec, classes) {
         Ok(profile) => Ok((profile, spec)),
         Err(problems) => Err(problems
@@ -290,7 +319,12 @@ pub(super) fn one(source: &Source, classes: &Classes) -> Result<(Profile, Spec),
 }
 
 fn line_at(text: &str, byte: usize) -> usize {
-    text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()
+        .iter()
+        .take(byte)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 /// The line of a problem's key, as far as the file has it.
@@ -300,7 +334,9 @@ fn line_of(text: &str, problem: &Problem) -> Option<usize> {
     let mut found = None;
     for part in problem.key.split('.') {
         let found_part = table.iter().find(|(key, _)| key.get_ref().as_ref() == part);
-        let Some((key, value)) = found_part else { break };
+        let Some((key, value)) = found_part else {
+            break;
+        };
         found = Some(key.span().start);
         match value.get_ref() {
             toml::de::DeValue::Table(inner) => table = inner,

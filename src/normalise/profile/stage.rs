@@ -6,7 +6,14 @@
 
 use std::ops::Range;
 
-use super::{super::{point::{Decimal, Moment, Point, Value}, quality::Quality}, number::Number, spec::{Anchor, Series}};
+use super::{
+    super::{
+        point::{Decimal, Moment, Point, Value},
+        quality::Quality,
+    },
+    number::Number,
+    spec::{Anchor, Series},
+};
 use crate::domain::UnixNanos;
 
 /// A source of the profile: its place among the cells.
@@ -133,11 +140,7 @@ impl Stage {
     }
 
     /// Keeps a point of the record.
-    pub(super) fn point(
-        &mut self,
-        source: Source,
-        point: &Point<'_>,
-    ) {
+    pub(super) fn point(&mut self, source: Source, point: &Point<'_>) {
         let cell = Cell {
             scope: self.scope(Reach::Record),
             value: self.keep(point.value),
@@ -184,7 +187,8 @@ impl Stage {
     /// Gives the values that a source has in this record the times of a series, the earliest first.
     pub(super) fn spread(&mut self, source: Source, anchor: UnixNanos, series: Series) {
         let step = u64::from(series.step_s).saturating_mul(1_000_000_000);
-        let others = |further: &&mut Further| further.source == source && further.cell.time.is_none();
+        let others =
+            |further: &&mut Further| further.source == source && further.cell.time.is_none();
         let count = self.further.iter_mut().filter(others).count() as u64;
         let first = match series.time_of {
             Anchor::First => anchor.0,

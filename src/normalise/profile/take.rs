@@ -152,7 +152,10 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
 fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
     match &cell.value {
         Waiting::Missing => true,
-        Waiting::Number(number) => take.missing_numbers.iter().any(|missing| missing.is(*number)),
+        Waiting::Number(number) => take
+            .missing_numbers
+            .iter()
+            .any(|missing| missing.is(*number)),
         Waiting::Text(range) => {
             let text = stage.text(range).trim();
             text.is_empty() || take.missing_texts.iter().any(|missing| **missing == *text)
@@ -236,7 +239,10 @@ pub(super) fn as_text(value: Value<'_>, out: &mut String) {
 
 fn describe(meant: &Meant<'_>, out: &mut String) {
     match meant {
-        Meant::Number(Number::Exact { mantissa, places: 0 }) => write!(out, "{mantissa}"),
+        Meant::Number(Number::Exact {
+            mantissa,
+            places: 0,
+        }) => write!(out, "{mantissa}"),
         Meant::Number(number) => write!(out, "{}", number.real()),
         Meant::Text(text) => write!(out, "{text:?}"),
         Meant::Bool(value) => write!(out, "{value}"),
@@ -253,11 +259,21 @@ fn shown(meant: &Meant<'_>) -> String {
 }
 
 fn mistyped(slot: &Slot, meant: &Meant<'_>) -> Reject {
-    let detail = format!("field {}: {} where {} is wanted", slot.name, shown(meant), slot.form.wanted());
+    let detail = format!(
+        "field {}: {} where {} is wanted",
+        slot.name,
+        shown(meant),
+        slot.form.wanted()
+    );
     Reject::new(QuarantineReason::FieldType, detail)
 }
 
 fn unknown_code(slot: &Slot, meant: &Meant<'_>) -> Reject {
-    let detail = format!("field {}: {} is none of {}", slot.name, shown(meant), slot.codes_listed());
+    let detail = format!(
+        "field {}: {} is none of {}",
+        slot.name,
+        shown(meant),
+        slot.codes_listed()
+    );
     Reject::new(QuarantineReason::EnumCode, detail)
 }

@@ -61,7 +61,11 @@ fn read(profile: &Profile, topic: &str, bytes: &[u8]) -> Read {
 
 impl Read {
     fn reasons(&self) -> Vec<QuarantineReason> {
-        self.outcome.unread.iter().map(|unread| unread.reject.reason).collect()
+        self.outcome
+            .unread
+            .iter()
+            .map(|unread| unread.reject.reason)
+            .collect()
     }
 
     fn value(&self, reading: usize, field: &str) -> serde_json::Value {
@@ -105,7 +109,10 @@ fn values_are_scaled_converted_and_of_the_first_candidate_that_has_one() {
     assert_eq!(found.shown[0]["observed_at"], "2024-01-23T03:31:40Z");
     assert_eq!(found.shown[0]["profile_id"], "test");
     let payload = br#"{"ts":1705980700,"d":{"pm25":-1,"pm25_raw":0.5,"t":1}}"#;
-    assert_eq!(read(&profile, "acme/A-7/data", payload).value(0, "pm2_5"), 500.0);
+    assert_eq!(
+        read(&profile, "acme/A-7/data", payload).value(0, "pm2_5"),
+        500.0
+    );
 }
 
 #[test]
@@ -113,12 +120,18 @@ fn a_status_word_flags_fields_and_lifts_an_alarm_to_its_lane() {
     let profile = profile(AIR).unwrap();
     let payload = br#"{"ts":1705980700,"d":{"pm25":0.03},"st":5}"#;
     let found = read(&profile, "acme/A-7/data", payload);
-    assert_eq!(found.shown[0]["values"]["pm2_5"]["quality"], "BadSensorFailure");
+    assert_eq!(
+        found.shown[0]["values"]["pm2_5"]["quality"],
+        "BadSensorFailure"
+    );
     assert_eq!(found.shown[0]["alarms"][0]["code"], "door_open");
     assert_eq!(found.shown[0]["alarms"][0]["level"], "serious");
     assert_eq!(found.out.runs[0].lane, Lane::Alarm);
     let payload = br#"{"ts":1705980700,"d":{"pm25":0.03},"st":0}"#;
-    assert_eq!(read(&profile, "acme/A-7/data", payload).out.runs[0].lane, Lane::Telemetry);
+    assert_eq!(
+        read(&profile, "acme/A-7/data", payload).out.runs[0].lane,
+        Lane::Telemetry
+    );
 }
 
 #[test]
@@ -146,7 +159,11 @@ fn a_value_that_cannot_be_read_costs_the_payload_or_by_choice_only_its_field() {
 
 #[test]
 fn a_device_that_has_no_value_at_all_says_so_and_is_no_fault() {
-    let found = read(&profile(AIR).unwrap(), "acme/1/data", br#"{"d":{"pm25":null}}"#);
+    let found = read(
+        &profile(AIR).unwrap(),
+        "acme/1/data",
+        br#"{"d":{"pm25":null}}"#,
+    );
     assert_eq!(found.reasons(), []);
     assert_eq!(found.shown[0]["qualities"]["reading"], "Bad");
 }
@@ -163,9 +180,15 @@ from = "volume"
 #[test]
 fn frames_of_several_meters_are_readings_each_and_a_broken_one_spoils_no_other() {
     let classes = Classes::embedded().unwrap();
-    let meter = classes.iter().find(|class| class.format() == "cjt188" && class.id().contains("water"));
+    let meter = classes
+        .iter()
+        .find(|class| class.format() == "cjt188" && class.id().contains("water"));
     let meter = meter.expect("a water meter is in the catalogue");
-    let volume = meter.fields().iter().find(|field| field.unit == "m3").unwrap();
+    let volume = meter
+        .fields()
+        .iter()
+        .find(|field| field.unit == "m3")
+        .unwrap();
     let text = METERS
         .replace("smart_water_meter", meter.id())
         .replace("total_volume", &volume.name);
@@ -217,7 +240,10 @@ from = "a34002-Rtd"
     assert_eq!(found.reasons(), []);
     assert_eq!(found.shown.len(), 2);
     assert_eq!(found.shown[0]["observed_at"], "2024-01-23T04:32:00Z");
-    assert_eq!(found.shown[0]["values"]["pm10"]["quality"], "BadSensorFailure");
+    assert_eq!(
+        found.shown[0]["values"]["pm10"]["quality"],
+        "BadSensorFailure"
+    );
     assert_eq!(found.shown[1]["observed_at"], "2024-01-23T04:31:00Z");
     assert_eq!(found.value(1, "pm2_5"), 35.0);
     let other = frame.replace("CN=2011", "CN=2081");
@@ -261,10 +287,18 @@ series = { step_s = 300, time_of = "last" }
     let profile = profile(text).unwrap();
     let found = read(&profile, "s/1", br#"{"t": 1705980600, "v": [1, null, 3]}"#);
     assert_eq!(found.reasons(), []);
-    let times: Vec<_> = found.shown.iter().map(|reading| reading["observed_at"].clone()).collect();
+    let times: Vec<_> = found
+        .shown
+        .iter()
+        .map(|reading| reading["observed_at"].clone())
+        .collect();
     assert_eq!(
         times,
-        ["2024-01-23T03:20:00Z", "2024-01-23T03:25:00Z", "2024-01-23T03:30:00Z"]
+        [
+            "2024-01-23T03:20:00Z",
+            "2024-01-23T03:25:00Z",
+            "2024-01-23T03:30:00Z"
+        ]
     );
     assert_eq!(found.value(2, "pm2_5"), 3.0);
 }
@@ -278,17 +312,35 @@ fn every_fault_of_a_file_is_told_with_its_line_and_key() {
     assert!(has("test.toml: line 6: fields.pm2_5.unit"), "{faults:#?}");
     assert!(has("fields.nothing"), "{faults:#?}");
     assert!(has("time.zone"), "{faults:#?}");
-    let unknown = profile("class = \"air_station\"\ncolour = 1\n[codec]\nkind=\"json\"\n").unwrap_err();
-    assert!(unknown[0].contains("line 2") && unknown[0].contains("colour"), "{unknown:?}");
+    let unknown =
+        profile("class = \"air_station\"\ncolour = 1\n[codec]\nkind=\"json\"\n").unwrap_err();
+    assert!(
+        unknown[0].contains("line 2") && unknown[0].contains("colour"),
+        "{unknown:?}"
+    );
     let codec = profile("class = \"air_station\"\n[codec]\nkind=\"jsno\"\n").unwrap_err();
-    assert!(codec[0].contains("jsno") && codec[0].contains("hj212"), "{codec:?}");
+    assert!(
+        codec[0].contains("jsno") && codec[0].contains("hj212"),
+        "{codec:?}"
+    );
 }
 
 #[test]
 fn arbitrary_bytes_go_to_quarantine_or_give_readings_and_never_panic() {
     let profile = profile(AIR).unwrap();
-    for bytes in [&b""[..], b"{", b"[]", b"\xff\xfe", b"{\"d\":[]}", b"{\"d\":{\"t\":1e999}}"] {
+    for bytes in [
+        &b""[..],
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b"{\"d\":[]}",
+        b"{\"d\":{\"t\":1e999}}",
+    ] {
         let found = read(&profile, "acme/1/data", bytes);
-        assert_eq!(found.shown.is_empty(), !found.reasons().is_empty(), "{bytes:?}");
+        assert_eq!(
+            found.shown.is_empty(),
+            !found.reasons().is_empty(),
+            "{bytes:?}"
+        );
     }
 }

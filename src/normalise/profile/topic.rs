@@ -31,14 +31,21 @@ impl Pattern {
         let mut levels = Vec::with_capacity(count);
         for (at, level) in text.split('/').enumerate() {
             let is_last = at + 1 == count;
-            let level = match level.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let level = match level
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'))
+            {
                 Some(name) => {
                     let (name, rest) = match name.strip_suffix("...") {
                         Some(name) => (name, true),
                         None => (name, false),
                     };
-                    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                        return Err(format!("{{{name}}}: a capture is called by letters, digits and _"));
+                    if name.is_empty()
+                        || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    {
+                        return Err(format!(
+                            "{{{name}}}: a capture is called by letters, digits and _"
+                        ));
                     }
                     if names.contains(&name) {
                         return Err(format!("{{{name}}} stands twice"));
@@ -47,13 +54,17 @@ impl Pattern {
                     match (rest, is_last) {
                         (false, _) => Level::Capture(name.into()),
                         (true, true) => Level::Rest(Some(name.into())),
-                        (true, false) => return Err(format!("{{{name}...}} has to be the last level")),
+                        (true, false) => {
+                            return Err(format!("{{{name}...}} has to be the last level"));
+                        }
                     }
                 }
                 None if level == "+" => Level::Any,
                 None if level == "#" && is_last => Level::Rest(None),
                 None if level.contains(['+', '#', '{', '}', '\0']) => {
-                    return Err(format!("{level:?}: a level is a text, {{capture}}, + or a last #"));
+                    return Err(format!(
+                        "{level:?}: a level is a text, {{capture}}, + or a last #"
+                    ));
                 }
                 None => Level::Text(level.into()),
             };
@@ -144,7 +155,10 @@ mod tests {
         );
         assert_eq!(found(pattern, "/sys/p/7/thing"), None);
         assert_eq!(found(pattern, "/sys/p//thing/x"), None);
-        assert_eq!(found("a/{rest...}", "a/b/c"), Some(vec![pair("rest", "b/c")]));
+        assert_eq!(
+            found("a/{rest...}", "a/b/c"),
+            Some(vec![pair("rest", "b/c")])
+        );
         assert_eq!(found("a/+/c", "a//c"), Some(vec![]));
     }
 
@@ -157,7 +171,9 @@ mod tests {
 
     #[test]
     fn patterns_that_are_none_are_refused() {
-        for text in ["", "a/#/b", "a{b}", "{a}/{a}", "{}", "{a b}", "a+", "{x...}/y"] {
+        for text in [
+            "", "a/#/b", "a{b}", "{a}/{a}", "{}", "{a b}", "a+", "{x...}/y",
+        ] {
             assert!(Pattern::parse(text).is_err(), "{text:?}");
         }
     }

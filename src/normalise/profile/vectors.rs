@@ -42,7 +42,10 @@ fn one(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(), 
         return if refused.iter().any(|(reason, _)| reason == wanted) {
             Ok(())
         } else {
-            Err(format!("{wanted} is wanted, found {} and {refused:?}", json!(shown)))
+            Err(format!(
+                "{wanted} is wanted, found {} and {refused:?}",
+                json!(shown)
+            ))
         };
     }
     if let Some((reason, detail)) = refused.first() {
@@ -50,7 +53,10 @@ fn one(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(), 
     }
     if shown.len() != vector.expect.len() {
         let (found, wanted) = (shown.len(), vector.expect.len());
-        return Err(format!("{found} readings, {wanted} are wanted: {}", json!(shown)));
+        return Err(format!(
+            "{found} readings, {wanted} are wanted: {}",
+            json!(shown)
+        ));
     }
     for (number, (shown, wanted)) in shown.iter().zip(&vector.expect).enumerate() {
         let wanted = serde_json::to_value(wanted).map_err(|why| why.to_string())?;
@@ -62,7 +68,11 @@ fn one(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(), 
 type Refused = Vec<(String, String)>;
 
 /// The readings as people see them, and what was refused.
-fn outcome(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(Vec<Value>, Refused), String> {
+fn outcome(
+    profile: &Profile,
+    vector: &VectorSpec,
+    classes: &Classes,
+) -> Result<(Vec<Value>, Refused), String> {
     let bytes = match (&vector.payload, &vector.payload_hex) {
         (Some(text), None) => text.clone().into_bytes(),
         (None, Some(digits)) => {
@@ -99,7 +109,9 @@ fn outcome(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<
 
 fn instant(text: &str) -> Option<UnixNanos> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    u64::try_from(time.unix_timestamp_nanos()).ok().map(UnixNanos)
+    u64::try_from(time.unix_timestamp_nanos())
+        .ok()
+        .map(UnixNanos)
 }
 
 fn compare(shown: &Value, wanted: &Value) -> Result<(), String> {
@@ -112,7 +124,9 @@ fn compare(shown: &Value, wanted: &Value) -> Result<(), String> {
             "class" => shown["class_id"].clone(),
             "observed_at" => {
                 let time = |value: &Value| value.as_str().and_then(instant);
-                if time(&shown["observed_at"]).is_some() && time(&shown["observed_at"]) == time(wanted) {
+                if time(&shown["observed_at"]).is_some()
+                    && time(&shown["observed_at"]) == time(wanted)
+                {
                     continue;
                 }
                 shown["observed_at"].clone()
@@ -122,8 +136,15 @@ fn compare(shown: &Value, wanted: &Value) -> Result<(), String> {
             "units" => part(shown, "unit"),
             "quality" => quality(shown),
             "alarms" => alarms(shown),
-            "attributes" => shown.get("attributes").cloned().unwrap_or_else(|| json!({})),
-            other => return Err(format!("{other:?} is nothing that a vector says of a reading")),
+            "attributes" => shown
+                .get("attributes")
+                .cloned()
+                .unwrap_or_else(|| json!({})),
+            other => {
+                return Err(format!(
+                    "{other:?} is nothing that a vector says of a reading"
+                ));
+            }
         };
         if !same(&found, wanted) {
             return Err(format!("{key}: found {found}, {wanted} is wanted"));
@@ -160,14 +181,18 @@ fn alarms(shown: &Value) -> Value {
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
-            a == b || a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
+            a == b
+                || a.as_f64()
+                    .zip(b.as_f64())
+                    .is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
-                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
     }

@@ -22,12 +22,12 @@ use super::{
     super::super::{
         payload::Reject,
         point::{Key, Sink, Value},
+        recent::Recent,
     },
     command,
     limits::{Gaps, Limits},
     names::{Known, Names},
     payload::Envelope,
-    recent::Recent,
     topic::{Kind, Topic},
 };
 use crate::domain::{QuarantineReason, UnixNanos};

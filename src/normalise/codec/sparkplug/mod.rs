@@ -50,7 +50,6 @@ mod limits;
 mod metric;
 mod names;
 mod payload;
-mod recent;
 #[cfg(test)]
 mod tests;
 mod topic;

@@ -1,5 +1,6 @@
 use proptest::{collection::vec, prelude::*};
 
+use super::super::super::recent::Recent;
 use super::{
     super::{
         super::{
@@ -11,7 +12,6 @@ use super::{
         testing::{Owned, Recorder, Vector, bit_flips, read_all, unhex, vectors},
     },
     encode::Written,
-    recent::Recent,
     *,
 };
 use crate::domain::{QuarantineReason, UnixNanos};

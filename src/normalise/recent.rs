@@ -8,7 +8,7 @@ const NONE: usize = usize::MAX;
 
 /// The values.
 #[derive(Debug)]
-pub(super) struct Recent<T> {
+pub(crate) struct Recent<T> {
     places: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
     slots: Vec<Slot<T>>,
     free: Vec<usize>,
@@ -38,12 +38,12 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T> Recent<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
     /// The value of a name, which is now the most recently used one.
-    pub(super) fn touch(&mut self, name: &str) -> Option<&mut T> {
+    pub(crate) fn touch(&mut self, name: &str) -> Option<&mut T> {
         let place = *self.places.get(name)?;
         if place != self.newest {
             self.unlink(place);
@@ -53,7 +53,7 @@ impl<T> Recent<T> {
     }
 
     /// Enters a value as the most recently used one; gives the one that had the name.
-    pub(super) fn insert(&mut self, name: &str, value: T) -> Option<T> {
+    pub(crate) fn insert(&mut self, name: &str, value: T) -> Option<T> {
         let before = self.remove(name);
         let name: Arc<str> = name.into();
         let slot = Slot {
@@ -79,13 +79,13 @@ impl<T> Recent<T> {
         before
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
         let place = self.places.remove(name)?;
         self.vacate(place)
     }
 
     /// Drops the least recently used value, and gives it.
-    pub(super) fn pop_oldest(&mut self) -> Option<T> {
+    pub(crate) fn pop_oldest(&mut self) -> Option<T> {
         let place = self.oldest;
         let name = Arc::clone(&self.slots.get(place)?.name);
         self.places.remove(&*name);

@@ -1,0 +1,354 @@
+//! What is remembered of devices from reading to reading: which alarms are up, and what was last passed on. A plain state
+//! machine with time handed in; bounded in devices, the least recently heard goes first. It does not survive a restart: an
+//! alarm that is still up is raised again by the next reading, and the first reading of every device is passed on.
+//!
+//! ```text
+//!             beyond the threshold            for the hold time
+//!   normal ─────────────────────▶ pending ─────────────────────▶ active ──▶ raised
+//!      ▲                            │ back                          │ back by more than the hysteresis
+//!      └────────────────────────────┴───────────────────────────────┴──▶ cleared
+//! ```
+
+use std::{
+    hash::BuildHasher as _,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use foldhash::fast::FixedState;
+
+use super::recent::Recent;
+use crate::domain::UnixNanos;
+
+/// Parts of the memory, each under a lock of its own.
+const SHARDS: usize = 64;
+
+/// When a value is beyond a threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Beyond {
+    /// It is this or greater.
+    Above(f64),
+    /// It is this or less.
+    Below(f64),
+    /// It is one of these: codes of an enum, 1 for true.
+    Is(Box<[f64]>),
+}
+
+/// A threshold of a class's field.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Threshold {
+    /// Place among the thresholds of the class.
+    pub(crate) id: u16,
+    pub(crate) beyond: Beyond,
+    /// How far a value has to come back before the alarm clears, in the field's unit.
+    pub(crate) hysteresis: f64,
+    /// How long values have to be beyond before the alarm is raised.
+    pub(crate) hold_ns: u64,
+}
+
+impl Threshold {
+    fn is_beyond(&self, value: f64) -> bool {
+        match &self.beyond {
+            Beyond::Above(limit) => value >= *limit,
+            Beyond::Below(limit) => value <= *limit,
+            Beyond::Is(values) => values.iter().any(|one| one.total_cmp(&value).is_eq()),
+        }
+    }
+
+    fn is_back(&self, value: f64) -> bool {
+        match &self.beyond {
+            Beyond::Above(limit) => value < limit - self.hysteresis,
+            Beyond::Below(limit) => value > limit + self.hysteresis,
+            Beyond::Is(_) => !self.is_beyond(value),
+        }
+    }
+}
+
+/// What a value did to an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crossing {
+    Raised,
+    Cleared,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Pending { since: UnixNanos },
+    Active,
+}
+
+/// What a field may change by without being passed on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Band {
+    pub(crate) field_number: u32,
+    /// In the field's unit; none: any change is passed on.
+    pub(crate) width: f64,
+}
+
+/// What is remembered of a device.
+#[derive(Debug, Default)]
+struct Device {
+    /// Alarms that are not normal, by threshold.
+    alarms: Vec<(u16, State)>,
+    /// When the latest reading that alarms were judged by was observed, Unix nanoseconds.
+    judged_at: u64,
+    /// Values that were last passed on, by field number.
+    told: Vec<(u32, f64)>,
+    told_at: Option<UnixNanos>,
+}
+
+/// The memory of all devices.
+#[derive(Debug)]
+pub struct Memory {
+    shards: Box<[Mutex<Recent<Device>>]>,
+    /// Most devices of a shard.
+    devices_max: usize,
+    hasher: FixedState,
+}
+
+/// A field's value in a reading.
+pub(crate) type Noted = (u32, f64);
+
+impl Memory {
+    /// Room for so many devices.
+    #[must_use]
+    pub fn new(devices_max: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(Recent::default())).collect();
+        Self {
+            shards,
+            devices_max: devices_max.div_ceil(SHARDS).max(1),
+            hasher: FixedState::default(),
+        }
+    }
+
+    /// Devices that are remembered.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.shards.iter().map(|shard| locked(shard).len()).sum()
+    }
+
+    fn with<T>(&self, name: &str, look: impl FnOnce(&mut Device) -> T) -> Option<T> {
+        let at = usize::try_from(self.hasher.hash_one(name)).unwrap_or(0) % SHARDS;
+        let mut shard = locked(self.shards.get(at)?);
+        if shard.touch(name).is_none() {
+            if shard.len() >= self.devices_max {
+                shard.pop_oldest();
+            }
+            shard.insert(name, Device::default());
+        }
+        shard.touch(name).map(look)
+    }
+
+    /// Judges the value of a field by one of its thresholds. Readings older than the one judged last change nothing.
+    pub(crate) fn judge(
+        &self,
+        name: &str,
+        threshold: &Threshold,
+        (value, at): (f64, UnixNanos),
+    ) -> Option<Crossing> {
+        self.with(name, |device| {
+            if at.0 < device.judged_at {
+                return None;
+            }
+            device.judged_at = at.0;
+            device.judge(threshold, value, at)
+        })?
+    }
+
+    /// Whether a reading is to be passed on: a field has left its band, one without a band has changed, a field has
+    /// come or gone, or the heartbeat is due. If so, it is what later readings are compared with.
+    pub(crate) fn is_news(
+        &self,
+        name: &str,
+        (values, bands): (&[Noted], &[Band]),
+        heartbeat_ns: Option<u64>,
+        at: UnixNanos,
+    ) -> bool {
+        self.with(name, |device| {
+            device.is_news((values, bands), heartbeat_ns, at)
+        })
+        .unwrap_or(true)
+    }
+}
+
+impl Device {
+    fn judge(&mut self, threshold: &Threshold, value: f64, at: UnixNanos) -> Option<Crossing> {
+        let place = self.alarms.iter().position(|(id, _)| *id == threshold.id);
+        let state = place
+            .and_then(|place| self.alarms.get(place))
+            .map(|(_, state)| *state);
+        let (next, crossing) = match state {
+            None if !threshold.is_beyond(value) => return None,
+            None if threshold.hold_ns == 0 => (Some(State::Active), Some(Crossing::Raised)),
+            None => (Some(State::Pending { since: at }), None),
+            Some(State::Pending { .. }) if !threshold.is_beyond(value) => (None, None),
+            Some(State::Pending { since }) if at.0.saturating_sub(since.0) >= threshold.hold_ns => {
+                (Some(State::Active), Some(Crossing::Raised))
+            }
+            Some(State::Active) if threshold.is_back(value) => (None, Some(Crossing::Cleared)),
+            Some(_) => return None,
+        };
+        match (next, place) {
+            (Some(next), Some(place)) => {
+                if let Some(held) = self.alarms.get_mut(place) {
+                    held.1 = next;
+                }
+            }
+            (Some(next), None) => self.alarms.push((threshold.id, next)),
+            (None, Some(place)) => {
+                self.alarms.swap_remove(place);
+            }
+            (None, None) => {}
+        }
+        crossing
+    }
+
+    fn is_news(
+        &mut self,
+        (values, bands): (&[Noted], &[Band]),
+        heartbeat_ns: Option<u64>,
+        at: UnixNanos,
+    ) -> bool {
+        let is_due = match (self.told_at, heartbeat_ns) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(told_at), Some(heartbeat)) => at.0.saturating_sub(told_at.0) >= heartbeat,
+        };
+        let is_like = |&(number, value): &Noted| {
+            let told = self.told.iter().find(|(known, _)| *known == number);
+            let band = bands.iter().find(|band| band.field_number == number);
+            told.is_some_and(|(_, told)| match band {
+                Some(band) => (value - told).abs() <= band.width,
+                None => value.total_cmp(told).is_eq(),
+            })
+        };
+        let is_same = values.len() == self.told.len() && values.iter().all(is_like);
+        if is_same && !is_due {
+            return false;
+        }
+        self.told.clear();
+        self.told.extend_from_slice(values);
+        self.told_at = Some(at);
+        true
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panic left behind is a device's numbers: the next reading puts them right.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> UnixNanos {
+        UnixNanos(seconds * 1_000_000_000)
+    }
+
+    fn above(limit: f64, hysteresis: f64, hold_s: u64) -> Threshold {
+        Threshold {
+            id: 0,
+            beyond: Beyond::Above(limit),
+            hysteresis,
+            hold_ns: hold_s * 1_000_000_000,
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_raised_once_and_clears_behind_its_hysteresis() {
+        let memory = Memory::new(10);
+        let rule = above(60.0, 5.0, 0);
+        let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
+        assert_eq!(judge(59.9, 1), None);
+        assert_eq!(judge(60.0, 2), Some(Crossing::Raised));
+        assert_eq!(judge(70.0, 3), None);
+        assert_eq!(judge(55.0, 4), None);
+        assert_eq!(judge(54.9, 5), Some(Crossing::Cleared));
+        assert_eq!(judge(54.0, 6), None);
+    }
+
+    #[test]
+    fn a_peak_shorter_than_the_hold_time_raises_nothing() {
+        let memory = Memory::new(10);
+        let rule = above(60.0, 0.0, 30);
+        let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
+        assert_eq!(judge(61.0, 0), None);
+        assert_eq!(judge(61.0, 29), None);
+        assert_eq!(judge(50.0, 31), None);
+        assert_eq!(judge(61.0, 40), None);
+        assert_eq!(judge(61.0, 70), Some(Crossing::Raised));
+    }
+
+    #[test]
+    fn a_late_reading_of_earlier_does_not_change_an_alarm() {
+        let memory = Memory::new(10);
+        let rule = above(60.0, 0.0, 0);
+        assert_eq!(
+            memory.judge("a", &rule, (61.0, at(100))),
+            Some(Crossing::Raised)
+        );
+        assert_eq!(memory.judge("a", &rule, (1.0, at(50))), None);
+        assert_eq!(
+            memory.judge("a", &rule, (1.0, at(101))),
+            Some(Crossing::Cleared)
+        );
+    }
+
+    #[test]
+    fn codes_raise_and_clear_as_they_come() {
+        let memory = Memory::new(10);
+        let rule = Threshold {
+            id: 3,
+            beyond: Beyond::Is(Box::from([2.0, 3.0])),
+            hysteresis: 0.0,
+            hold_ns: 0,
+        };
+        assert_eq!(memory.judge("cover/1", &rule, (1.0, at(1))), None);
+        assert_eq!(
+            memory.judge("cover/1", &rule, (3.0, at(2))),
+            Some(Crossing::Raised)
+        );
+        assert_eq!(memory.judge("cover/1", &rule, (2.0, at(3))), None);
+        assert_eq!(
+            memory.judge("cover/1", &rule, (1.0, at(4))),
+            Some(Crossing::Cleared)
+        );
+    }
+
+    #[test]
+    fn what_stays_within_its_band_is_told_again_at_the_heartbeat_only() {
+        let memory = Memory::new(10);
+        let bands = [Band {
+            field_number: 1,
+            width: 0.5,
+        }];
+        let heartbeat = Some(600 * 1_000_000_000);
+        let news = |values: &[Noted], second| {
+            memory.is_news("t/1", (values, &bands), heartbeat, at(second))
+        };
+        assert!(news(&[(1, 20.0), (2, 1.0)], 0));
+        assert!(!news(&[(1, 20.5), (2, 1.0)], 60));
+        assert!(
+            news(&[(1, 20.6), (2, 1.0)], 120),
+            "beyond the band of what was told last"
+        );
+        assert!(!news(&[(1, 20.2), (2, 1.0)], 180));
+        assert!(
+            news(&[(1, 20.6), (2, 2.0)], 240),
+            "a field without a band has changed"
+        );
+        assert!(news(&[(1, 20.6)], 300), "a field is gone");
+        assert!(!news(&[(1, 20.6)], 899));
+        assert!(news(&[(1, 20.6)], 900), "the heartbeat is due");
+    }
+
+    #[test]
+    fn devices_are_bounded() {
+        let memory = Memory::new(SHARDS);
+        let rule = above(0.0, 0.0, 0);
+        for device in 0..10_000 {
+            memory.judge(&format!("class/{device}"), &rule, (1.0, at(1)));
+        }
+        assert!(memory.devices() <= SHARDS, "{}", memory.devices());
+    }
+}
