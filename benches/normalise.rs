@@ -39,6 +39,7 @@ fn payload(format: PayloadFormat, bytes: &[u8]) -> Payload<'_> {
         format,
         bytes,
         received_at: RECEIVED_AT,
+        memory: None,
         attributes: &[],
     }
 }

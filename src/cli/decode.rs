@@ -36,6 +36,7 @@ pub(super) fn decode(given: &ArgMatches) -> Result<(), Failure> {
         bytes: &bytes,
         received_at: SystemClock.now(),
         attributes: &[],
+        memory: None,
     };
     let mut encoded = Encoded::default();
     let limits = Limits::from(&config.normalise);

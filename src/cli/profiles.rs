@@ -95,6 +95,7 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
         bytes: &bytes,
         received_at: SystemClock.now(),
         attributes: &[],
+        memory: None,
         may_report: &|_, _| true,
     };
     let limits = Limits::from(&config.normalise);

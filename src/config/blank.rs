@@ -33,6 +33,7 @@ pub(super) fn blank() -> Config {
         normalise: NormaliseConfig {
             class_dir: None,
             profile_dir: None,
+            devices_remembered_max: 0,
             readings_per_payload_max: 0,
             reading_bytes_max: 0,
             skew_max: Duration::ZERO,

@@ -107,6 +107,8 @@ pub struct NormaliseConfig {
     pub class_dir: Option<PathBuf>,
     /// Folder of further profiles.
     pub profile_dir: Option<PathBuf>,
+    /// Devices whose alarms and dead bands are remembered.
+    pub devices_remembered_max: usize,
     /// Most readings in one payload.
     pub readings_per_payload_max: usize,
     /// Largest encoded reading, bytes.

@@ -29,10 +29,10 @@ use crate::{
     config::NormaliseConfig,
     domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
     normalise::{
-        Class, Classes, Encoded, Limits, Payload, PayloadFormat, Profile, Profiles, Reject, Report,
+        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject, Report,
         Unread, normalise,
     },
-    spool::{QuarantineEntry, Readings, SpoolInlet, Unplaced},
+    spool::{Parcel, QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };
 
 /// Lane of a payload whose class the gateway does not know: it only ever stands in quarantine.
@@ -58,6 +58,7 @@ struct Catalogue {
 pub struct Ingest<R: Settle = Receipt> {
     catalogue: ArcSwap<Catalogue>,
     limits: Limits,
+    memory: Memory,
     spool: SpoolInlet<R>,
     clock: Arc<dyn Clock>,
     metrics: IngestMetrics,
@@ -76,6 +77,7 @@ impl<R: Settle> Ingest<R> {
         Self {
             catalogue: ArcSwap::from_pointee(Catalogue::new(classes, profiles)),
             limits: Limits::from(config),
+            memory: Memory::new(config.devices_remembered_max),
             spool,
             clock,
             metrics: IngestMetrics::new(),
@@ -171,6 +173,7 @@ impl<R: Settle> Ingest<R> {
             bytes: source.payload,
             received_at: source.received_at,
             attributes: &attributes,
+            memory: Some(&self.memory),
             may_report: &may_report,
         };
         SCRATCH.with_borrow_mut(|scratch| {
@@ -214,6 +217,7 @@ impl<R: Settle> Ingest<R> {
             bytes: source.payload,
             received_at: source.received_at,
             attributes: &attributes,
+            memory: Some(&self.memory),
         };
         normalise(class, &payload, &self.limits, scratch)
     }
@@ -231,7 +235,11 @@ impl<R: Settle> Ingest<R> {
             let count = run.count;
             Some((run.lane, Readings { bytes, count }))
         });
-        self.spool.place(runs, entries, receipt)?;
+        let parcel = Parcel {
+            entries,
+            suppressed: encoded.suppressed,
+        };
+        self.spool.place(runs, parcel, receipt)?;
         self.taken
             .fetch_add(u64::from(encoded.count), Ordering::Relaxed);
         for run in &encoded.runs {

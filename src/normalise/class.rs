@@ -3,7 +3,7 @@
 
 use prost_reflect::MessageDescriptor;
 
-use super::plan::Plan;
+use super::{memory::Threshold, plan::Plan};
 use crate::domain::Lane;
 
 /// A device class in force.
@@ -126,6 +126,17 @@ pub struct Field {
     pub max: Option<f64>,
     /// True for a value that only grows until it wraps or its device is replaced.
     pub counter: bool,
+    /// Values beyond which an alarm is up.
+    pub(super) thresholds: Vec<AlarmRule>,
+}
+
+/// A threshold with the alarm that it raises.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AlarmRule {
+    pub(super) code: String,
+    /// Number of `sensegate.platform.v1.AlarmLevel`.
+    pub(super) level: i32,
+    pub(super) threshold: Threshold,
 }
 
 /// What values a field takes.
@@ -200,6 +211,8 @@ pub(super) struct ClassOptions {
 /// `sensegate.classes.v1.PropertyOptions`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct PropertyOptions {
+    #[prost(message, repeated, tag = "7")]
+    pub(super) thresholds: Vec<ThresholdOptions>,
     #[prost(string, tag = "1")]
     pub(super) unit: String,
     #[prost(double, optional, tag = "2")]
@@ -212,4 +225,23 @@ pub(super) struct PropertyOptions {
     pub(super) name_zh: String,
     #[prost(string, tag = "6")]
     pub(super) name_en: String,
+}
+
+/// `sensegate.classes.v1.Threshold`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ThresholdOptions {
+    #[prost(string, tag = "1")]
+    pub(super) code: String,
+    #[prost(int32, tag = "2")]
+    pub(super) level: i32,
+    #[prost(double, optional, tag = "3")]
+    pub(super) above: Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub(super) below: Option<f64>,
+    #[prost(string, repeated, tag = "5")]
+    pub(super) is: Vec<String>,
+    #[prost(double, tag = "6")]
+    pub(super) hysteresis: f64,
+    #[prost(uint32, tag = "7")]
+    pub(super) hold_s: u32,
 }

@@ -36,6 +36,7 @@ pub mod render;
 
 pub use class::{Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
+pub use memory::Memory;
 pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,
 };

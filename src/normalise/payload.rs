@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{class::Class, json, protobuf, sheet::Scratch};
+use super::{class::Class, json, memory::Memory, protobuf, sheet::Scratch};
 use crate::{
     config::NormaliseConfig,
-    domain::{Lane, QuarantineReason, UnixNanos},
+    domain::{Lane, LaneMap, QuarantineReason, UnixNanos},
 };
 
 /// Most unknown members of a reading that are kept, and most attributes that a transport may bring: room for what a
@@ -34,6 +34,8 @@ pub struct Payload<'a> {
     pub bytes: &'a [u8],
     /// When they arrived.
     pub received_at: UnixNanos,
+    /// What is remembered of devices; none where nothing is to be: alarms are not judged then.
+    pub memory: Option<&'a Memory>,
     /// What the transport knew, for example MQTT user properties. Of two with one name, the later gets `#2` behind it.
     pub attributes: &'a [(&'a str, &'a str)],
 }
@@ -72,6 +74,8 @@ pub struct Encoded {
     pub out_of_range: u32,
     /// Members or protobuf fields that the class does not know and that were kept.
     pub unknown_members: u32,
+    /// Readings that a rule of the operator left out, by lane.
+    pub suppressed: LaneMap<u32>,
     /// Which of the readings go where, in their order.
     pub runs: Vec<Run>,
     pub(super) scratch: Scratch,
@@ -130,6 +134,7 @@ impl Encoded {
             skewed: self.skewed,
             out_of_range: self.out_of_range,
             unknown_members: self.unknown_members,
+            suppressed: self.suppressed,
         }
     }
 
@@ -143,6 +148,7 @@ impl Encoded {
         self.skewed = mark.skewed;
         self.out_of_range = mark.out_of_range;
         self.unknown_members = mark.unknown_members;
+        self.suppressed = mark.suppressed;
     }
 }
 
@@ -155,6 +161,7 @@ pub(super) struct Mark {
     skewed: u32,
     out_of_range: u32,
     unknown_members: u32,
+    suppressed: LaneMap<u32>,
 }
 
 /// Why a payload cannot be read.
@@ -208,15 +215,6 @@ pub fn normalise(
     };
     if read.is_err() {
         out.rewind(mark);
-    } else {
-        let count = out.count - mark.count;
-        let (lane, end) = (class.lane(), out.bytes.len());
-        out.runs.push(Run {
-            lane,
-            class: class.index(),
-            end,
-            count,
-        });
     }
     read
 }

@@ -1,7 +1,7 @@
 //! A class compiled for the path of a reading: every name, number and range at hand, nothing to interpret.
 
 use super::{
-    class::{Field, FieldKind},
+    class::{AlarmRule, Field, FieldKind},
     wire,
 };
 
@@ -70,6 +70,8 @@ pub(super) struct Slot {
     pub(super) min: f64,
     pub(super) max: f64,
     codes: Box<[Code]>,
+    /// Values beyond which an alarm is up.
+    pub(super) thresholds: Box<[AlarmRule]>,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,11 @@ impl Plan {
         }
     }
 
+    /// The slot of a field that is known to be one.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
     /// The slot at a place.
     #[inline]
     pub(super) fn slot(&self, at: usize) -> Option<&Slot> {
@@ -221,6 +228,7 @@ fn slot(field: &Field, form: Form, zero: String) -> Slot {
         min: field.min.unwrap_or(f64::NEG_INFINITY),
         max: field.max.unwrap_or(f64::INFINITY),
         codes: codes.into(),
+        thresholds: field.thresholds.clone().into(),
     }
 }
 

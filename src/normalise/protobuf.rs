@@ -135,11 +135,13 @@ fn field(value: &mut Wire<'_>, slot: &Slot, sheet: &mut Sheet<'_>) -> Result<(),
             sheet.judge(slot, number.ok_or_else(|| misfit(slot))?);
         }
         Form::Bool => {
-            let _any_but_zero_is_true = value.varint().ok_or_else(cut)?;
+            let is_true = value.varint().ok_or_else(cut)? != 0;
+            sheet.note(slot, f64::from(u8::from(is_true)));
         }
         Form::Enum => {
             let number = signed(value.varint().ok_or_else(cut)?);
             let number = i32::try_from(number).map_err(|_wide| misfit(slot))?;
+            sheet.note(slot, f64::from(number));
             if !slot.knows(number) {
                 sheet.flag_unknown_code(slot);
             }

@@ -10,7 +10,11 @@ use prost_reflect::{
 use thiserror::Error;
 
 use super::{
-    class::{Class, ClassOptions, EnumCode, Field, FieldKind, PropertyOptions},
+    class::{
+        AlarmRule, Class, ClassOptions, EnumCode, Field, FieldKind, PropertyOptions,
+        ThresholdOptions,
+    },
+    memory::{Beyond, Threshold},
     plan::{FIELDS_MAX, Form, Integer, Plan},
     ucum::{self, UnitError},
 };
@@ -50,6 +54,8 @@ pub enum Rule {
     EnumEmpty(String),
     #[error("enum value {0} has no `code`, or another value has the same")]
     EnumCode(String),
+    #[error("threshold {code:?}: {why}")]
+    Threshold { code: String, why: &'static str },
 }
 
 /// Where in which file a rule is broken.
@@ -182,6 +188,7 @@ impl Options {
         let property =
             option::<PropertyOptions>(&descriptor.options(), &self.property).unwrap_or_default();
         check_property(&property, &kind)?;
+        let thresholds = thresholds(&property.thresholds, &kind, descriptor.number())?;
         let field = Field {
             name: descriptor.name().to_owned(),
             json_name: descriptor.json_name().to_owned(),
@@ -193,6 +200,7 @@ impl Options {
             min: property.min,
             max: property.max,
             counter: property.counter,
+            thresholds,
         };
         Ok((field, (form, zero)))
     }
@@ -273,6 +281,71 @@ fn check_property(property: &PropertyOptions, kind: &FieldKind) -> Result<(), Ru
             Err(Rule::Range { min, max })
         }
         _ => Ok(()),
+    }
+}
+
+fn thresholds(
+    options: &[ThresholdOptions],
+    kind: &FieldKind,
+    field_number: u32,
+) -> Result<Vec<AlarmRule>, Rule> {
+    let mut rules: Vec<AlarmRule> = Vec::new();
+    for (place, option) in options.iter().enumerate() {
+        let broken = |why| Rule::Threshold {
+            code: option.code.clone(),
+            why,
+        };
+        if option.code.is_empty() || rules.iter().any(|rule| rule.code == option.code) {
+            return Err(broken("a code is wanted, and once"));
+        }
+        if !(1..=4).contains(&option.level) {
+            return Err(broken("a level is wanted"));
+        }
+        if !option.hysteresis.is_finite() || option.hysteresis < 0.0 {
+            return Err(broken("a hysteresis is 0 or more"));
+        }
+        let beyond = match (option.above, option.below, &*option.is) {
+            (Some(limit), None, []) if limit.is_finite() => Beyond::Above(limit),
+            (None, Some(limit), []) if limit.is_finite() => Beyond::Below(limit),
+            (None, None, [_, ..]) => {
+                let values = option.is.iter().map(|code| value_of(code, kind));
+                let values: Option<Box<[f64]>> = values.collect();
+                Beyond::Is(values.ok_or_else(|| broken("`is` names what the field does not have"))?)
+            }
+            _ => return Err(broken("one of above, below and is is wanted")),
+        };
+        let is_number = !matches!(kind, FieldKind::Bool | FieldKind::Enum(_) | FieldKind::Text);
+        if is_number == matches!(beyond, Beyond::Is(_)) {
+            return Err(broken("numbers are above or below, codes and truth values are one of `is`"));
+        }
+        // Fields have at most a handful of thresholds, classes at most 256 fields.
+        let id = u64::from(field_number) * 64 + place as u64;
+        rules.push(AlarmRule {
+            code: option.code.clone(),
+            level: option.level,
+            threshold: Threshold {
+                id: u16::try_from(id).map_err(|_large| broken("too many thresholds"))?,
+                beyond,
+                hysteresis: option.hysteresis,
+                hold_ns: u64::from(option.hold_s) * 1_000_000_000,
+            },
+        });
+    }
+    Ok(rules)
+}
+
+fn value_of(code: &str, kind: &FieldKind) -> Option<f64> {
+    match kind {
+        FieldKind::Bool => match code {
+            "true" => Some(1.0),
+            "false" => Some(0.0),
+            _ => None,
+        },
+        FieldKind::Enum(codes) => {
+            let known = codes.iter().find(|known| known.code == code)?;
+            Some(f64::from(known.number))
+        }
+        _ => None,
     }
 }
 

@@ -9,12 +9,13 @@
 use super::{
     attributes::Attributes,
     class::Class,
+    memory::{Band, Crossing, Memory, Noted},
     payload::{Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, Reject},
     plan::{Form, Integer, Slot},
     quality::Quality,
     wire,
 };
-use crate::domain::{QuarantineReason, UnixNanos};
+use crate::domain::{Lane, QuarantineReason, UnixNanos};
 
 const READINGS: u8 = 15 << 3 | wire::LENGTH;
 const DEVICE_ID: u8 = 1 << 3 | wire::LENGTH;
@@ -38,6 +39,10 @@ pub(super) struct Scratch {
     attributes: Attributes,
     /// Alarms and the profile's id.
     tail: Vec<u8>,
+    /// Values that alarms or news are judged by.
+    noted: Vec<Noted>,
+    /// `{class}/{device}`.
+    name: String,
 }
 
 /// The reading in work.
@@ -53,7 +58,19 @@ pub(super) struct Sheet<'a> {
     unknown: Bound,
     readings: usize,
     fields: usize,
+    memory: Option<&'a Memory>,
+    device: &'a str,
+    /// What is passed on of a device that says the same again and again.
+    pub(super) news: Option<News<'a>>,
+    lane: Lane,
     pub(super) observed_at: Option<UnixNanos>,
+}
+
+/// When a reading is news.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct News<'a> {
+    pub(super) bands: &'a [Band],
+    pub(super) heartbeat_ns: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,7 +96,7 @@ impl<'a> Sheet<'a> {
     /// Starts a payload.
     pub(super) fn new(
         class: &'a Class,
-        payload: &Payload<'_>,
+        payload: &Payload<'a>,
         limits: &'a Limits,
         out: &'a mut Encoded,
     ) -> Result<Self, Reject> {
@@ -109,6 +126,10 @@ impl<'a> Sheet<'a> {
             unknown: Bound::default(),
             readings: 0,
             fields: 0,
+            memory: payload.memory,
+            device: payload.device,
+            news: None,
+            lane: class.lane(),
             observed_at: None,
         };
         sheet.clear();
@@ -129,6 +150,7 @@ impl<'a> Sheet<'a> {
         scratch.value.clear();
         scratch.qualities.clear();
         scratch.tail.clear();
+        scratch.noted.clear();
         if self.unknown.count > 0 {
             scratch.attributes.keep(self.transport.count);
         }
@@ -168,6 +190,7 @@ impl<'a> Sheet<'a> {
     /// Flags a number that is not finite or outside of the field's plausible range.
     #[inline]
     pub(super) fn judge(&mut self, slot: &Slot, number: f64) {
+        self.note(slot, number);
         if slot.plausible(number) && number.is_finite() {
             return;
         }
@@ -178,6 +201,14 @@ impl<'a> Sheet<'a> {
             Quality::OUT_OF_RANGE
         };
         self.flag(slot.number, quality);
+    }
+
+    /// Notes a value that an alarm or news is judged by.
+    #[inline]
+    pub(super) fn note(&mut self, slot: &Slot, value: f64) {
+        if self.news.is_some() || !slot.thresholds.is_empty() {
+            self.out.scratch.noted.push((slot.number, value));
+        }
     }
 
     /// Flags an enum's number that the enum does not know.
@@ -242,6 +273,7 @@ impl<'a> Sheet<'a> {
     )]
     pub(super) fn put_bool(&mut self, slot: &Slot, value: bool) {
         self.put(slot).push(u8::from(value));
+        self.note(slot, f64::from(u8::from(value)));
     }
 
     #[inline]
@@ -257,6 +289,7 @@ impl<'a> Sheet<'a> {
     )]
     pub(super) fn put_code(&mut self, slot: &Slot, number: i32) {
         wire::put_varint(self.put(slot), i64::from(number) as u64);
+        self.note(slot, f64::from(number));
     }
 
     /// The whole value as it came, with so many fields that the class knows.
@@ -300,8 +333,9 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 
-    /// Raises an alarm. Alarms come before the profile's id.
-    pub(super) fn put_alarm(&mut self, code: &str, level: i32, field_number: u32) {
+    /// An alarm of the reading, which lifts it to the alarm lane.
+    pub(super) fn put_alarm(&mut self, code: &str, level: i32, (field_number, crossing): (u32, Crossing)) {
+        self.lane = Lane::Alarm;
         let mut alarm = vec![1 << 3 | wire::LENGTH];
         wire::put_bytes(&mut alarm, code.as_bytes());
         alarm.push(2 << 3);
@@ -310,7 +344,9 @@ impl<'a> Sheet<'a> {
             alarm.push(3 << 3);
             wire::put_varint(&mut alarm, u64::from(field_number));
         }
-        alarm.extend_from_slice(&[4 << 3, 1]);
+        if crossing == Crossing::Raised {
+            alarm.extend_from_slice(&[4 << 3, 1]);
+        }
         let tail = &mut self.out.scratch.tail;
         tail.push(ALARMS);
         wire::put_bytes(tail, &alarm);
@@ -363,11 +399,47 @@ impl<'a> Sheet<'a> {
             self.out.skewed += 1;
             self.flag(0, Quality::TIME_SKEWED);
         }
+        if !self.out.scratch.noted.is_empty() && self.is_stale(observed_at) {
+            self.out.suppressed[self.lane] += 1;
+            self.readings += 1;
+            self.clear();
+            return Ok(());
+        }
         self.append(observed_at, source)?;
+        self.out.ran(self.lane, self.class.index());
+        self.lane = self.class.lane();
         self.readings += 1;
         self.out.count += 1;
         self.clear();
         Ok(())
+    }
+
+    /// Judges alarms by the values noted; whether the reading says nothing new.
+    fn is_stale(&mut self, at: UnixNanos) -> bool {
+        let Some(memory) = self.memory else {
+            return false;
+        };
+        let mut name = std::mem::take(&mut self.out.scratch.name);
+        let noted = std::mem::take(&mut self.out.scratch.noted);
+        name.clear();
+        name.push_str(self.class.id());
+        name.push('/');
+        name.push_str(self.device);
+        for &(number, value) in &noted {
+            let slot = self.class.plan.by_number(number);
+            for rule in slot.iter().flat_map(|(_, slot)| &slot.thresholds) {
+                if let Some(crossing) = memory.judge(&name, &rule.threshold, (value, at)) {
+                    self.put_alarm(&rule.code, rule.level, (number, crossing));
+                }
+            }
+        }
+        let is_plain = self.out.scratch.qualities.is_empty() && self.lane == self.class.lane();
+        let is_news = self.news.is_none_or(|news| {
+            memory.is_news(&name, (&noted, news.bands), news.heartbeat_ns, at) || !is_plain
+        });
+        self.out.scratch.name = name;
+        self.out.scratch.noted = noted;
+        !is_news
     }
 
     fn append(&mut self, observed_at: UnixNanos, source: u8) -> Result<(), Reject> {

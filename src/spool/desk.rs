@@ -244,6 +244,11 @@ impl Desk {
             ledger.received += count;
             ledger.drop_more(DropReason::RefusedQos0, *count);
         }
+        for (lane, count) in contents.suppressed.iter() {
+            let ledger = &mut books.lanes[lane].ledger;
+            ledger.received += count;
+            ledger.suppressed += count;
+        }
     }
 
     /// Blocks take their sequences and are compressed.

@@ -24,6 +24,8 @@ pub(super) struct Contents {
     pub(super) entries: Vec<(Lane, QuarantineReason, Vec<u8>)>,
     /// Readings at `QoS` 0 that a full lane had no room for.
     pub(super) refused_qos0: LaneMap<u64>,
+    /// Readings that a rule of the operator left out.
+    pub(super) suppressed: LaneMap<u64>,
 }
 
 impl Contents {
@@ -31,6 +33,7 @@ impl Contents {
         self.blocks.is_empty()
             && self.entries.is_empty()
             && self.refused_qos0.iter().all(|(_, count)| *count == 0)
+            && self.suppressed.iter().all(|(_, count)| *count == 0)
     }
 }
 
@@ -74,6 +77,7 @@ impl<R> Group<R> {
         self.contents.blocks.clear();
         self.contents.entries.clear();
         self.contents.refused_qos0 = LaneMap::default();
+        self.contents.suppressed = LaneMap::default();
         self.receipts.clear();
         self.receipts.shrink_to(RECEIPTS_KEPT);
         self.open = LaneMap::default();

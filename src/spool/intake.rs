@@ -42,6 +42,15 @@ pub struct Readings<'a> {
     pub count: u32,
 }
 
+/// What came of a payload beside its readings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parcel<'a> {
+    /// What of it belongs into quarantine.
+    pub entries: &'a [QuarantineEntry<'a>],
+    /// Readings that a rule of the operator left out.
+    pub suppressed: LaneMap<u32>,
+}
+
 /// Why something was not taken; the receipt comes back.
 #[derive(Debug)]
 #[must_use = "the receipt in it is owed an answer"]
@@ -257,7 +266,7 @@ impl<R: Settle> SpoolInlet<R> {
         readings: Readings<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
-        self.place(once((lane, readings)), &[], receipt)
+        self.place(once((lane, readings)), Parcel::default(), receipt)
     }
 
     /// Puts a payload that cannot be read into quarantine. The receipt is settled with [`Outcome::Quarantined`] once it
@@ -270,7 +279,9 @@ impl<R: Settle> SpoolInlet<R> {
         entry: QuarantineEntry<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
-        self.place(empty(), &[entry], receipt)
+        let entries = &[entry];
+        let suppressed = LaneMap::default();
+        self.place(empty(), Parcel { entries, suppressed }, receipt)
     }
 
     /// Takes all that came of one payload: runs of readings, each for a lane, and what of it belongs into quarantine. All
@@ -282,10 +293,14 @@ impl<R: Settle> SpoolInlet<R> {
     pub fn place<'r>(
         &self,
         runs: impl Iterator<Item = (Lane, Readings<'r>)> + Clone,
-        entries: &[QuarantineEntry<'_>],
+        parcel: Parcel<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
+        let Parcel {
+            entries,
+            suppressed,
+        } = parcel;
         let encoded: Vec<_> = entries
             .iter()
             .map(|entry| {
@@ -330,6 +345,9 @@ impl<R: Settle> SpoolInlet<R> {
             }
             if !(is_refused && encoded.is_empty()) {
                 gate.group.bytes += bytes;
+            }
+            for lane in Lane::ALL {
+                gate.group.contents.suppressed[lane] += u64::from(suppressed[lane]);
             }
             gate.group.contents.entries.extend(encoded);
             gate.group.owe(receipt, outcome);

@@ -49,7 +49,7 @@ pub use self::{
     stat::SpoolStat, writer::SpoolWriter,
 };
 pub use block::GapReason;
-pub use intake::{Readings, Unplaced};
+pub use intake::{Parcel, Readings, Unplaced};
 pub use keys::KINDS;
 pub use ledger::{LaneLedger, Ledger};
 pub use metrics::METRICS;

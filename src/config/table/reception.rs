@@ -166,6 +166,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "normalise.devices_remembered_max",
+        flag: "devices-remembered-max",
+        default: Preset::Text("1000000"),
+        help: "Devices whose alarms and last values (thresholds of classes, dead bands of profiles) are remembered; beyond, the ones longest silent are forgotten.",
+        reason: "A district's devices; about 200 bytes each, and only for classes with thresholds or profiles with dead bands.",
+        shape: Shape::Count {
+            min: 1,
+            max: 100_000_000,
+            set: |config, n| config.normalise.devices_remembered_max = narrow_usize(n),
+        },
+    },
+    Setting {
         key: "normalise.readings_per_payload_max",
         flag: "readings-per-payload-max",
         default: Preset::Text("1024"),

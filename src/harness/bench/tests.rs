@@ -98,6 +98,7 @@ fn the_benchs_payload_is_one_that_the_gateway_reads() {
         format: PayloadFormat::Json,
         bytes: text.as_bytes(),
         received_at: UnixNanos::from_millis(1_800_000_000_000),
+        memory: None,
         attributes: &[],
     };
     let mut out = Encoded::default();

@@ -38,6 +38,7 @@ fn read(classes: &Classes, class: &str, format: PayloadFormat, bytes: &[u8]) -> 
         format,
         bytes,
         received_at: UnixNanos::from_millis(1_800_000_000_000),
+        memory: None,
         attributes: &[],
     };
     let class = classes.get(class).unwrap();

@@ -7,8 +7,7 @@ use super::{
         payload::Reject,
         point::{OwnedKey, Sink},
     },
-    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout,
-    modbus, pointer, sl651, szy206,
+    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, szy206,
 };
 
 macro_rules! codecs {
@@ -86,10 +85,10 @@ codecs! {
     Dlt645 = "dlt645", dlt645::Dlt645, dlt645::Options, "DL/T 645-2007";
     Cjt188 = "cjt188", cjt188::Cjt188, cjt188::Options, "CJ/T 188-2004 and 2018";
     Modbus = "modbus", modbus::Modbus, modbus::Options, "Modbus RTU answers by a register map";
-    // Mbus = "mbus", mbus::Mbus, mbus::Options, "M-Bus, EN 13757-3";
+    Mbus = "mbus", mbus::Mbus, mbus::Options, "M-Bus, EN 13757-3";
     Layout = "layout", layout::Layout, layout::Options, "fixed frames and TLV as the profile describes them";
     Cayenne = "cayenne", cayenne::Cayenne, cayenne::Options, "Cayenne LPP";
-    // Senml = "senml", senml::Senml, senml::Options, "SenML in JSON or CBOR (RFC 8428)";
+    Senml = "senml", senml::Senml, senml::Options, "SenML in JSON or CBOR (RFC 8428)";
 }
 
 impl Any {

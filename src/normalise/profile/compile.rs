@@ -14,6 +14,7 @@ use super::{
         class::{Class, FieldKind},
         classes::Classes,
         codec::{Any, Codec as _},
+        memory::Band,
         moment::{TimeFormat, zone_east_s},
         quality::Quality,
         ucum::{self, Conversion},
@@ -224,7 +225,6 @@ impl Compiler<'_> {
             strictness: spec.strictness,
             unmapped: spec.unmapped,
             attributes,
-            heartbeat_s: spec.report.heartbeat_s,
         })
     }
 
@@ -385,7 +385,6 @@ impl Compiler<'_> {
                     number: field.number,
                     from: from.clone(),
                     take,
-                    dead_band: spec.dead_band,
                     series: spec.series,
                 }),
                 Err((part, what)) => {
@@ -402,9 +401,32 @@ impl Compiler<'_> {
         }
         Some(ClassPlan {
             class: class.index(),
+            bands: self.bands(spec, class),
+            heartbeat_ns: spec.report.heartbeat_s.map(|s| u64::from(s) * 1_000_000_000),
             fields: plans.into(),
             status: statuses.into(),
         })
+    }
+}
+
+impl Compiler<'_> {
+    /// Dead bands of a class, if a field has one or a heartbeat is set.
+    fn bands(&mut self, spec: &Spec, class: &Class) -> Option<Box<[Band]>> {
+        let mut bands = Vec::new();
+        for field in class.fields() {
+            let width = spec.fields.get(&field.name).and_then(|spec| spec.dead_band);
+            let Some(width) = width else { continue };
+            if !width.is_finite() || width < 0.0 {
+                let key = format!("fields.{}.dead_band", field.name);
+                self.problem(key, "a width of 0 or more is wanted, in the class's unit");
+            }
+            bands.push(Band {
+                field_number: field.number,
+                width,
+            });
+        }
+        let is_wanted = !bands.is_empty() || spec.report.heartbeat_s.is_some();
+        is_wanted.then(|| bands.into())
     }
 }
 

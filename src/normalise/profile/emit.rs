@@ -3,6 +3,7 @@
 use super::{
     super::{
         classes::Classes,
+        memory::Crossing,
         payload::{Encoded, Limits, Mark, Payload, PayloadFormat, Reject},
         plan::Slot,
         point::Point,
@@ -10,13 +11,13 @@ use super::{
         sheet::Sheet,
     },
     number::Number,
-    plan::{AlarmPlan, ClassPlan, ClassRule, FieldPlan, Meaning, Profile, StatusPlan},
+    plan::{ClassPlan, ClassRule, FieldPlan, Meaning, Profile, StatusPlan},
     read::Report,
     spec::{Fallback, FieldTimes, Rounding, Strictness},
     stage::{Cell, Source, Stage, Waiting},
     take::{self, Put},
 };
-use crate::domain::{DeviceId, Lane, QuarantineReason, UnixNanos};
+use crate::domain::{DeviceId, QuarantineReason, UnixNanos};
 
 /// Where the readings of a payload go.
 pub(super) struct Emission<'a> {
@@ -309,20 +310,19 @@ impl<'a> Emission<'a> {
             format: PayloadFormat::Json,
             bytes: self.report.bytes,
             received_at: self.report.received_at,
+            memory: self.report.memory,
             attributes: self.report.attributes,
         };
-        let mut lane = class.lane();
         let mut sheet = Sheet::new(class, &payload, self.limits, self.out)?;
         sheet.observed_at = part.time;
+        sheet.news = plan.news();
         for field in &plan.fields {
             if let Some(slot) = class.plan.slot(field.slot) {
                 put_field(&mut sheet, slot, field, (part, self.profile.strictness))?;
             }
         }
         for status in &plan.status {
-            if put_status(&mut sheet, status, part) {
-                lane = Lane::Alarm;
-            }
+            put_status(&mut sheet, status, part);
         }
         for (name, source) in &self.profile.attributes {
             if let Some(cell) = part.stage.get(*source) {
@@ -337,7 +337,6 @@ impl<'a> Emission<'a> {
         sheet.flag_if_empty();
         sheet.put_profile(&self.profile.id_entry);
         sheet.finish()?;
-        self.out.ran(lane, class.index());
         self.readings += 1;
         Ok(())
     }
@@ -379,10 +378,10 @@ fn put_field(
     Ok(())
 }
 
-/// Says what a status means; whether it raises an alarm.
-fn put_status(sheet: &mut Sheet<'_>, status: &StatusPlan, part: Part<'_>) -> bool {
+/// Says what a status means.
+fn put_status(sheet: &mut Sheet<'_>, status: &StatusPlan, part: Part<'_>) {
     let Some(cell) = part.first(&status.from) else {
-        return false;
+        return;
     };
     let number = match &cell.value {
         Waiting::Number(number) => Some(*number),
@@ -404,14 +403,12 @@ fn put_status(sheet: &mut Sheet<'_>, status: &StatusPlan, part: Part<'_>) -> boo
         let same_number = number.zip(*wanted).is_some_and(|(a, b)| a.is(b));
         (same_text || same_number).then_some(meaning)
     });
-    let mut raised = false;
     for meaning in set.chain(named) {
-        raised |= put_meaning(sheet, meaning);
+        put_meaning(sheet, meaning);
     }
-    raised
 }
 
-fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) -> bool {
+fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) {
     if let Some(quality) = meaning.quality {
         if meaning.fields.is_empty() {
             sheet.flag(0, quality);
@@ -420,14 +417,7 @@ fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) -> bool {
             sheet.flag(*number, quality);
         }
     }
-    let Some(AlarmPlan {
-        code,
-        level,
-        field_number,
-    }) = &meaning.alarm
-    else {
-        return false;
-    };
-    sheet.put_alarm(code, *level, *field_number);
-    true
+    if let Some(alarm) = &meaning.alarm {
+        sheet.put_alarm(&alarm.code, alarm.level, (alarm.field_number, Crossing::Raised));
+    }
 }

@@ -7,9 +7,11 @@ use foldhash::fast::FixedState;
 
 use super::{
     super::{
+        memory::Band,
         moment::TimeFormat,
         point::{Key, OwnedKey},
         quality::Quality,
+        sheet::News,
     },
     number::{Linear, Number},
     spec::{Bits, Encoding, Fallback, FieldTimes, Rounding, Series, Strictness, Unmapped},
@@ -99,7 +101,6 @@ pub(super) struct FieldPlan {
     pub(super) number: u32,
     pub(super) from: Box<[Source]>,
     pub(super) take: Take,
-    pub(super) dead_band: Option<f64>,
     pub(super) series: Option<Series>,
 }
 
@@ -135,7 +136,21 @@ pub(super) struct ClassPlan {
     pub(super) class: usize,
     /// Ascending by slot.
     pub(super) fields: Box<[FieldPlan]>,
+    /// Dead bands; none where every reading is passed on.
+    pub(super) bands: Option<Box<[Band]>>,
+    pub(super) heartbeat_ns: Option<u64>,
     pub(super) status: Box<[StatusPlan]>,
+}
+
+impl ClassPlan {
+    /// When a reading of it is news; none: always.
+    pub(super) fn news(&self) -> Option<News<'_>> {
+        let bands = self.bands.as_deref()?;
+        Some(News {
+            bands,
+            heartbeat_ns: self.heartbeat_ns,
+        })
+    }
 }
 
 /// Which class a record has.
@@ -191,7 +206,6 @@ pub struct Profile {
     pub(super) strictness: Strictness,
     pub(super) unmapped: Unmapped,
     pub(super) attributes: Box<[(Box<str>, Source)]>,
-    pub(super) heartbeat_s: Option<u32>,
 }
 
 impl Profile {

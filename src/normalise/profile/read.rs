@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::{
     super::{
         classes::Classes,
+        memory::Memory,
         codec::{Codec as _, Decoded, Framing},
         payload::{Encoded, Limits, Reject},
         point::{Key, Point, Sink, Value},
@@ -32,6 +33,8 @@ pub struct Report<'a> {
     pub received_at: UnixNanos,
     /// What the transport knew.
     pub attributes: &'a [(&'a str, &'a str)],
+    /// What is remembered of devices.
+    pub memory: Option<&'a Memory>,
     /// Whether the sender may report for a device of a class.
     pub may_report: &'a dyn Fn(&str, &str) -> bool,
 }

@@ -43,6 +43,7 @@ fn read_as(profile: &Profile, topic: &str, bytes: &[u8], may: &dyn Fn(&str, &str
         bytes,
         received_at: RECEIVED_AT,
         attributes: &[],
+        memory: None,
         may_report: may,
     };
     let mut out = Encoded::default();

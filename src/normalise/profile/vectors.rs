@@ -94,6 +94,7 @@ fn outcome(
         bytes: &bytes,
         received_at,
         attributes: &[],
+        memory: None,
         may_report: &|_, _| true,
     };
     let mut out = Encoded::default();

@@ -173,6 +173,7 @@ fn unknown_members_of_one_reading_do_not_reach_the_next() {
 #[test]
 fn what_the_transport_knew_stands_in_every_reading_and_nothing_is_overwritten() {
     let payload = Payload {
+        memory: None,
         attributes: &[("rssi", "-70"), ("rssi", "-71"), ("member.a", "mine")],
         ..payload(
             PayloadFormat::Json,

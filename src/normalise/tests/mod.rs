@@ -38,6 +38,7 @@ fn payload(format: PayloadFormat, bytes: &[u8]) -> Payload<'_> {
         format,
         bytes,
         received_at: NOW,
+        memory: None,
         attributes: &[],
     }
 }

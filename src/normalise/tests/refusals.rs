@@ -254,6 +254,7 @@ fn a_reading_larger_than_its_limit_is_refused() {
 #[test]
 fn too_many_user_properties_are_refused() {
     let payload = Payload {
+        memory: None,
         attributes: &[("a", "b"); 17],
         ..payload(PayloadFormat::Json, br#"{"battery":1}"#)
     };
