@@ -214,11 +214,6 @@ fn every_type_that_goes_up_is_read_to_its_end() {
             false,
         ),
         ("1C01", vec![("object", text("4D780000322C"))], true),
-        (
-            "8001 010203",
-            vec![("data", Owned::Bytes(vec![1, 2, 3]))],
-            false,
-        ),
     ] {
         let data = if has_time {
             [data, AT].concat()
@@ -239,6 +234,16 @@ fn every_type_that_goes_up_is_read_to_its_end() {
             "{data}"
         );
     }
+}
+
+#[test]
+fn a_vendors_type_is_one_record_of_bytes() {
+    let found = read_all(&codec(), &framed(2, "8002 010203")).unwrap();
+    assert_eq!(found.records.len(), 1);
+    assert_eq!(
+        value(&found.records[0], "data"),
+        &Owned::Bytes(vec![1, 2, 3])
+    );
 }
 
 #[test]
