@@ -218,6 +218,7 @@ fn handle_publish<I: Inlet>(
         sender: Sender {
             principal: &session.principal,
             rights: &access.rights,
+            core: &hub.core,
         },
     };
     let handled = match hub.inlet.offer(inbound, receipt) {

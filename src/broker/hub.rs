@@ -10,6 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use rmqtt_codec::types::QoS;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -23,6 +24,7 @@ use super::{
     lines::Lines,
     listener::Pending,
     mailbox::Postage,
+    message::Message,
     metrics::BrokerMetrics,
     pulse::{Pulse, Ticks},
     registry::Registry,
@@ -153,6 +155,28 @@ impl Core {
         Ok(())
     }
 
+    /// Hands a message of the gateway's own to whoever subscribed. Nothing of it is kept for who is away.
+    pub(crate) fn say(&self, topic: &str, payload: Vec<u8>) {
+        let dispatch = Dispatch {
+            message: Message {
+                topic: topic.into(),
+                payload: payload.into(),
+                forwarded: Box::default(),
+                qos: QoS::AtMostOnce,
+                retain: false,
+                expires: None,
+                taken_at: self.clock.now(),
+                body: None,
+            },
+            from: None,
+            changes: Changes::default(),
+            receipt: None,
+        };
+        // At QoS 0 there is nothing to record, and so nothing that there could be no room for.
+        let (Routed::Now(..) | Routed::Later | Routed::RetainedFull(_) | Routed::NoRoom) =
+            self.exchange.route(&self.registry, dispatch).0;
+    }
+
     /// When a message is too old that is worth so many seconds from now.
     pub(crate) fn expiry(&self, seconds: Option<u32>) -> Option<UnixNanos> {
         let nanos = u64::from(seconds?).saturating_mul(1_000_000_000);
@@ -205,6 +229,7 @@ impl<I: Inlet> Hub<I> {
             sender: Sender {
                 principal: &will.principal,
                 rights: &access.rights,
+                core: &self.core,
             },
         };
         match self.inlet.offer(inbound, None) {

@@ -9,6 +9,7 @@ use std::{future::Future, sync::Arc};
 use bytestring::ByteString;
 
 use super::{
+    hub::Core,
     line::{Line, Settled, Verdict},
     principal::Principal,
     rights::Rights,
@@ -47,10 +48,17 @@ pub struct Inbound<'a> {
 }
 
 /// Who sent a publish, and for whom it may speak.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Sender<'a> {
     pub(super) principal: &'a Principal,
     pub(super) rights: &'a Rights,
+    pub(super) core: &'a Core,
+}
+
+impl std::fmt::Debug for Sender<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sender").field(self.principal).finish()
+    }
 }
 
 impl<'a> Sender<'a> {
@@ -58,6 +66,11 @@ impl<'a> Sender<'a> {
     #[must_use]
     pub const fn device(&self) -> Option<&'a Identity> {
         self.principal.identity()
+    }
+
+    /// Says something to whoever has subscribed, at `QoS` 0, in the gateway's own name.
+    pub fn say(&self, topic: &str, payload: Vec<u8>) {
+        self.core.say(topic, payload);
     }
 
     /// Whether the sender may report for a device: whether it may publish to `v1/{class}/{device}/up`.

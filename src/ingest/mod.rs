@@ -29,7 +29,7 @@ use crate::{
     config::NormaliseConfig,
     domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
     normalise::{
-        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject, Report,
+        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject, Report, Saying,
         Unread, normalise,
     },
     spool::{Parcel, QuarantineEntry, Readings, SpoolInlet, Unplaced},
@@ -180,6 +180,9 @@ impl<R: Settle> Ingest<R> {
             scratch.clear();
             let outcome = profile.read(&report, (&catalogue.classes, &self.limits), scratch);
             self.metrics.read_by_profile(&outcome);
+            for Saying { topic, payload } in &outcome.says {
+                source.sender.say(topic, payload.clone());
+            }
             let (class, device) = source.names();
             let lane = profile.lane(&catalogue.classes);
             let class = profile.first_class(&catalogue.classes).unwrap_or(class);

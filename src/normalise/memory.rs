@@ -16,7 +16,10 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use super::recent::Recent;
+use super::{
+    codec::sparkplug::{Births, Limits},
+    recent::Recent,
+};
 use crate::domain::UnixNanos;
 
 /// Parts of the memory, each under a lock of its own.
@@ -103,6 +106,8 @@ pub struct Memory {
     /// Most devices of a shard.
     devices_max: usize,
     hasher: FixedState,
+    /// Birth certificates of Sparkplug's nodes.
+    births: Mutex<Births>,
 }
 
 /// A field's value in a reading.
@@ -117,7 +122,13 @@ impl Memory {
             shards,
             devices_max: devices_max.div_ceil(SHARDS).max(1),
             hasher: FixedState::default(),
+            births: Mutex::new(Births::new(Limits::default())),
         }
+    }
+
+    /// The certificates, for one message.
+    pub(crate) fn births(&self) -> MutexGuard<'_, Births> {
+        locked(&self.births)
     }
 
     /// Devices that are remembered.

@@ -41,7 +41,7 @@ pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,
 };
 pub use profile::{
-    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Unread,
+    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying, Unread,
     explain,
 };
 pub use quality::Quality;

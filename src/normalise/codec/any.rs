@@ -7,7 +7,7 @@ use super::{
         payload::Reject,
         point::{OwnedKey, Sink},
     },
-    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, szy206,
+    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, sparkplug, szy206,
 };
 
 macro_rules! codecs {
@@ -88,6 +88,7 @@ codecs! {
     Mbus = "mbus", mbus::Mbus, mbus::Options, "M-Bus, EN 13757-3";
     Layout = "layout", layout::Layout, layout::Options, "fixed frames and TLV as the profile describes them";
     Cayenne = "cayenne", cayenne::Cayenne, cayenne::Options, "Cayenne LPP";
+    Sparkplug = "sparkplug", sparkplug::Sparkplug, sparkplug::Options, "Sparkplug B 3.0";
     Senml = "senml", senml::Senml, senml::Options, "SenML in JSON or CBOR (RFC 8428)";
 }
 

@@ -26,7 +26,7 @@ mod vectors;
 pub use compile::Problem;
 pub use explain::explain;
 pub use plan::Profile;
-pub use read::{Outcome, Report, Unread};
+pub use read::{Outcome, Report, Saying, Unread};
 pub use set::{Checked, Profiles, ProfilesError};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     super::{
         classes::Classes,
         memory::Memory,
-        codec::{Codec as _, Decoded, Framing},
+        codec::{Any, Codec as _, Decoded, Framing, sparkplug::Topic},
         payload::{Encoded, Limits, Reject},
         point::{Key, Point, Sink, Value},
     },
@@ -70,6 +70,17 @@ pub struct Outcome {
     pub noise: usize,
     /// Frames that belong into quarantine.
     pub unread: Vec<Unread>,
+    /// What is to be said to devices at once.
+    pub says: Vec<Saying>,
+}
+
+/// A message to devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saying {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Vec<u8>,
 }
 
 thread_local! {
@@ -100,7 +111,8 @@ impl Profile {
                         let frame = report.bytes.get(range.clone()).unwrap_or_default();
                         stage.open(Reach::Frame);
                         let mark = emission.mark();
-                        match self.frame(frame, stage, &mut emission) {
+                        let heard = (frame, report);
+                        match self.frame(heard, stage, &mut emission, &mut outcome.says) {
                             Ok(()) => outcome.frames += 1,
                             Err(reject) => {
                                 emission.rewind(mark);
@@ -130,9 +142,10 @@ impl Profile {
 
     fn frame(
         &self,
-        frame: &[u8],
+        (frame, report): (&[u8], &Report<'_>),
         stage: &mut Stage,
         emission: &mut Emission<'_>,
+        says: &mut Vec<Saying>,
     ) -> Result<(), Reject> {
         let mut listener = Listener {
             profile: self,
@@ -140,6 +153,18 @@ impl Profile {
             stage,
             emission,
         };
+        if let (Any::Sparkplug(_), Some(memory)) = (&self.codec, report.memory)
+            && let Some(topic) = Topic::parse(report.topic)?
+        {
+            let mut births = memory.births();
+            let read = births.read(topic, frame, &mut listener);
+            // Asked for only where it is wanted, and not again and again.
+            if let Some(command) = births.rebirth_command(topic, report.received_at) {
+                let (topic, payload) = (command.topic, command.payload);
+                says.push(Saying { topic, payload });
+            }
+            return read.map(|_effect| ());
+        }
         match self.codec.decode(frame, &mut listener)? {
             Decoded::Whole => Ok(()),
             Decoded::Part(part) => Err(Reject::new(
