@@ -53,7 +53,11 @@ impl Client {
 
     /// Publishes at `QoS` 1; the error is the reason code of PUBACK.
     pub(crate) async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
-        let payload = payload.to_owned();
+        self.publish_bytes(topic, payload.to_owned().into_bytes()).await
+    }
+
+    /// The same with a payload that is no text.
+    pub(crate) async fn publish_bytes(&mut self, topic: &str, payload: Vec<u8>) -> Result<(), u8> {
         let sent = self.client.publish(topic, QoS::AtLeastOnce, false, payload);
         sent.await.unwrap();
         let answered = async {

@@ -17,6 +17,7 @@ mod limits;
 mod mqtt;
 mod path;
 mod platform;
+mod profiles;
 mod stop;
 mod support;
 mod transport;

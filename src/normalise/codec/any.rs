@@ -7,7 +7,7 @@ use super::{
         payload::Reject,
         point::{OwnedKey, Sink},
     },
-    Codec, Decoded, Framing, cayenne, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, sparkplug, szy206,
+    Codec, Decoded, Framing, cayenne, cbor, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, sparkplug, szy206,
 };
 
 macro_rules! codecs {
@@ -76,6 +76,7 @@ macro_rules! codecs {
 
 codecs! {
     Json = "json", pointer::Pointer, pointer::Options, "JSON by pointers (RFC 8259, RFC 6901)";
+    Cbor = "cbor", cbor::Cbor, pointer::Options, "CBOR by pointers (RFC 8949, RFC 6901)";
     Hj212 = "hj212", hj212::Hj212, hj212::Options, "HJ 212-2017 and HJ/T 212-2005";
     Sl651 = "sl651", sl651::Sl651, sl651::Options, "SL 651-2014, hexadecimal and BCD";
     Szy206 = "szy206", szy206::Szy206, szy206::Options, "SZY 206-2016";
@@ -96,7 +97,7 @@ impl Any {
     /// Whether the format has frames that say nothing of values, such as heartbeats. In the others, a payload without a
     /// record is one that was not understood.
     pub(crate) const fn has_frames_without_values(&self) -> bool {
-        !matches!(self, Self::Json(_) | Self::Layout(_) | Self::Cayenne(_))
+        !matches!(self, Self::Json(_) | Self::Cbor(_) | Self::Layout(_) | Self::Cayenne(_))
     }
 }
 
