@@ -345,3 +345,28 @@ fn arbitrary_bytes_go_to_quarantine_or_give_readings_and_never_panic() {
         );
     }
 }
+
+#[test]
+fn the_examples_of_the_page_come_out_as_they_say() {
+    let page = include_str!("../../../docs/profiles.md");
+    let classes = Classes::embedded().unwrap();
+    let mut count = 0;
+    for block in page.split("```toml\n").skip(1) {
+        let text = block.split("```").next().unwrap().to_owned();
+        let path = PathBuf::from("example.toml");
+        let (profile, spec) = one(&Source { path, text }, &classes).unwrap();
+        assert!(!spec.vectors.is_empty());
+        assert_eq!(super::vectors::run(&profile, &spec, &classes), Vec::<String>::new());
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn every_embedded_profile_passes_its_vectors() {
+    let classes = Classes::embedded().unwrap();
+    match super::Profiles::check(None, &classes) {
+        Ok(checked) => assert!(checked.vectors >= checked.profiles, "{checked:?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
