@@ -130,33 +130,46 @@ fn profile() -> Command {
             OF_PROFILES,
         ))
         .subcommand(with_settings(
-            Command::new("explain")
-                .about("Tells step by step how a payload becomes readings, or why not")
-                .arg(
-                    Arg::new("profile")
-                        .value_name("PROFILE")
-                        .required(true)
-                        .help("File of a profile, or the id of one in force"),
-                )
-                .arg(text("payload", "TEXT", "The payload as text").conflicts_with("hex"))
-                .arg(text("hex", "DIGITS", "The payload as hexadecimal digits"))
-                .arg(text(
-                    "topic",
-                    "TOPIC",
-                    "Topic as published; default: the one that names the profile",
-                ))
-                .arg(
-                    text("device", "ID", "Id of the device that publishes").default_value("device"),
-                )
-                .arg(
-                    Arg::new("file")
-                        .value_name("FILE")
-                        .value_parser(PathBufValueParser::new())
-                        .default_value("-")
-                        .help("File with the payload; `-` is standard input"),
-                ),
+            with_payload(
+                Command::new("explain")
+                    .about("Tells step by step how a payload becomes readings, or why not")
+                    .arg(
+                        Arg::new("profile")
+                            .value_name("PROFILE")
+                            .required(true)
+                            .help("File of a profile, or the id of one in force"),
+                    )
+                    .arg(text("topic", "TOPIC", "Topic as published; default: the one that names the profile"))
+                    .arg(text("device", "ID", "Id of the device that publishes").default_value("device")),
+            ),
             OF_EXPLAIN,
         ))
+        .subcommand(with_settings(
+            with_payload(
+                Command::new("new")
+                    .about("Writes a commented draft of a profile from a sample payload")
+                    .arg(text("class", "ID", "Class of the devices").required(true))
+                    .arg(text("codec", "KIND", "Codec of the payload").default_value("json")),
+            ),
+            OF_CLASSES,
+        ))
+}
+
+/// A payload as text, as digits or from a file.
+fn with_payload(command: Command) -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .arg(text("payload", "TEXT", "The payload as text").conflicts_with("hex"))
+        .arg(text("hex", "DIGITS", "The payload as hexadecimal digits"))
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .default_value("-")
+                .help("File with the payload; `-` is standard input"),
+        )
 }
 
 fn decode() -> Command {

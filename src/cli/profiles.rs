@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 
 use super::{
     Exit, Failure,
-    classes::{in_force, print_json},
+    classes::{find, in_force, print_json},
     decode::input,
     print_plain, settled, sources, table,
 };
 use crate::{
     domain::{Clock as _, DeviceId, SystemClock},
-    normalise::{Limits, Profiles, Report, explain},
+    normalise::{Limits, Profiles, Report, explain, skeleton},
 };
 
 pub(super) fn profiles(given: &ArgMatches) -> Result<(), Failure> {
     match given.subcommand() {
         Some(("explain", given)) => show(given),
+        Some(("new", given)) => draft(given),
         Some((_, given)) => list(given),
-        None => Err(Failure::new(Exit::Usage, "list or explain?")),
+        None => Err(Failure::new(Exit::Usage, "list, explain or new?")),
     }
 }
 
@@ -75,17 +76,7 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
             Failure::new(Exit::Data, line)
         })?
     };
-    let bytes = match (
-        given.get_one::<String>("payload"),
-        given.get_one::<String>("hex"),
-    ) {
-        (Some(text), _) => text.clone().into_bytes(),
-        (None, Some(digits)) => {
-            let digits: String = digits.split_whitespace().collect();
-            hex::decode(digits).map_err(|why| Failure::new(Exit::Usage, format!("--hex: {why}")))?
-        }
-        (None, None) => input(given, u64::from(config.mqtt.packet_bytes_max))?,
-    };
+    let bytes = sample(given, u64::from(config.mqtt.packet_bytes_max))?;
     let class = profile.first_class(&classes).unwrap_or_default().to_owned();
     let topic = given.get_one::<String>("topic");
     let report = Report {
@@ -100,6 +91,28 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
     };
     let limits = Limits::from(&config.normalise);
     print_plain(&explain(&profile, &report, &classes, &limits))
+}
+
+fn draft(given: &ArgMatches) -> Result<(), Failure> {
+    let config = settled(&sources(given))?;
+    let classes = in_force(&config.normalise)?;
+    let text = |name| given.get_one::<String>(name).map_or("", String::as_str);
+    let class = find(&classes, text("class"))?;
+    let sample = sample(given, u64::from(config.mqtt.packet_bytes_max))?;
+    let draft = skeleton(class, text("codec"), &sample).map_err(|why| Failure::new(Exit::Data, why))?;
+    print_plain(&draft)
+}
+
+/// The payload that was given, as text, as digits or as a file.
+fn sample(given: &ArgMatches, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    match (given.get_one::<String>("payload"), given.get_one::<String>("hex")) {
+        (Some(text), _) => Ok(text.clone().into_bytes()),
+        (None, Some(digits)) => {
+            let digits: String = digits.split_whitespace().collect();
+            hex::decode(digits).map_err(|why| Failure::new(Exit::Usage, format!("--hex: {why}")))
+        }
+        (None, None) => input(given, bytes_max),
+    }
 }
 
 fn load(

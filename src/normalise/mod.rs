@@ -42,7 +42,7 @@ pub use payload::{
 };
 pub use profile::{
     Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying, Unread,
-    explain,
+    explain, skeleton,
 };
 pub use quality::Quality;
 pub use rules::{Place, Rule};

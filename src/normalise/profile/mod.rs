@@ -17,6 +17,7 @@ mod number;
 mod plan;
 mod read;
 mod set;
+mod skeleton;
 mod spec;
 mod stage;
 mod take;
@@ -27,6 +28,7 @@ pub use compile::Problem;
 pub use explain::explain;
 pub use plan::Profile;
 pub use read::{Outcome, Report, Saying, Unread};
+pub use skeleton::skeleton;
 pub use set::{Checked, Profiles, ProfilesError};
 
 #[cfg(test)]
