@@ -473,6 +473,7 @@ fn take(spec: &FieldSpec, field: &super::super::class::Field) -> Result<Take, Fa
         missing_numbers: missing_numbers.into(),
         missing_texts: missing_texts.into(),
         bits: spec.bits,
+        is_closed: map.iter().any(|(_, _, to)| matches!(to, Stands::Code(_))),
         map: map.into(),
         scale,
         offset,

@@ -83,6 +83,8 @@ pub(super) struct Take {
     pub(super) missing_texts: Box<[Box<str>]>,
     pub(super) bits: Option<Bits>,
     pub(super) map: Box<[(Box<str>, Option<Number>, Stands)]>,
+    /// Whether a number that the map lacks cannot be read: it maps to codes.
+    pub(super) is_closed: bool,
     pub(super) scale: Number,
     pub(super) offset: Number,
     /// Scale, offset and the unit that the file names.

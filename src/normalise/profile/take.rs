@@ -113,7 +113,8 @@ fn put_whole(
 }
 
 fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Meant<'s>>, Reject> {
-    if is_missing(take, cell, stage) {
+    // Where a part of a word is the value, sentinels speak of the part.
+    if take.bits.is_none() && is_missing(take, cell, stage) {
         return Ok(None);
     }
     let mut meant = match &cell.value {
@@ -132,19 +133,31 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
                 Reject::new(QuarantineReason::FieldType, detail)
             })?;
         let mask = (1_i128 << bits.width) - 1;
-        meant = Meant::Number(Number::whole(word >> bits.shift & mask));
+        let part = Number::whole(word >> bits.shift & mask);
+        if take.missing_numbers.iter().any(|missing| missing.is(part)) {
+            return Ok(None);
+        }
+        meant = Meant::Number(part);
     }
     if take.map.is_empty() {
         return Ok(Some(meant));
     }
     let stands = take.map.iter().find(|(text, number, _)| match &meant {
-        Meant::Text(found) => *found == &**text,
+        Meant::Text(found) => {
+            let same_number = || number.zip(Number::parse(found)).is_some_and(|(a, b)| a.is(b));
+            *found == &**text || same_number()
+        }
         Meant::Number(found) => number.is_some_and(|number| number.is(*found)),
         Meant::Bool(found) => matches!((&**text, found), ("true", true) | ("false", false)),
         Meant::Stands(_) | Meant::Other(_) => false,
     });
     Ok(Some(match stands {
         Some((_, _, stands)) => Meant::Stands(stands),
+        // The class's own numbers mean something else than the wire's, once a map says what those mean.
+        None if matches!(meant, Meant::Number(_)) && take.is_closed => {
+            let detail = format!("{} is not in the profile's map", shown(&meant));
+            return Err(Reject::new(QuarantineReason::EnumCode, detail));
+        }
         None => meant,
     }))
 }

@@ -240,13 +240,13 @@ from = "a34002-Rtd"
     let found = read(&profile, "any", frame.as_bytes());
     assert_eq!(found.reasons(), []);
     assert_eq!(found.shown.len(), 2);
-    assert_eq!(found.shown[0]["observed_at"], "2024-01-23T04:32:00Z");
+    assert_eq!(found.shown[0]["observed_at"], "2024-01-23T04:31:00Z");
+    assert_eq!(found.value(0, "pm2_5"), 35.0);
+    assert_eq!(found.shown[1]["observed_at"], "2024-01-23T04:32:00Z");
     assert_eq!(
-        found.shown[0]["values"]["pm10"]["quality"],
+        found.shown[1]["values"]["pm10"]["quality"],
         "BadSensorFailure"
     );
-    assert_eq!(found.shown[1]["observed_at"], "2024-01-23T04:31:00Z");
-    assert_eq!(found.value(1, "pm2_5"), 35.0);
     let other = frame.replace("CN=2011", "CN=2081");
     let left_out = read(&profile, "any", other.as_bytes());
     assert_eq!(left_out.reasons(), [QuarantineReason::NoProfile]);
