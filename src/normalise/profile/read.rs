@@ -89,7 +89,7 @@ thread_local! {
 
 impl Profile {
     /// Appends the payload's readings to `out`. Frames stand for themselves: one that cannot be read leaves the others.
-    pub(crate) fn read(
+    pub fn read(
         &self,
         report: &Report<'_>,
         (classes, limits): (&Classes, &Limits),
