@@ -10,43 +10,15 @@
     reason = "a measurement may end at the first thing that is wrong, and says what it counted"
 )]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    fs,
-    hint::black_box,
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{fs, hint::black_box, path::Path, time::Duration};
 
+use allocation_counter::measure as allocations_of;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sensegate::{
     domain::UnixNanos,
     normalise::{Classes, Encoded, Limits, Profile, Profiles, Report},
 };
 use tempfile::TempDir;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed on to the system's allocator as it came.
-#[expect(unsafe_code, reason = "an allocator that counts")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const RECEIVED_AT: UnixNanos = UnixNanos(1_795_392_001_000_000_000);
 const LIMITS: Limits = Limits {
@@ -205,11 +177,8 @@ fn measure(criterion: &mut Criterion) {
         let profile = profiles.get(id).unwrap();
         let mut out = Encoded::default();
         read(profile, &classes, (class, payload), &mut out);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        for _ in 0..1_000 {
-            read(profile, &classes, (class, payload), &mut out);
-        }
-        let each = (ALLOCATIONS.load(Ordering::Relaxed) - before) / 1_000;
+        let counted = allocations_of(|| read(profile, &classes, (class, payload), &mut out));
+        let each = counted.count_total;
         println!("{id}: {} bytes, {} readings, {each} allocations", payload.len(), out.count);
         group.throughput(Throughput::Elements(1));
         group.bench_function(id, |bencher| {
