@@ -86,15 +86,25 @@ from = "a01008-Rtd"
 "#;
 
 fn ten_payload() -> Vec<u8> {
-    let codes = ["a21026", "a21004", "a21005", "a05024", "a34004", "a34002", "a01001", "a01002", "a01007", "a01008"];
-    let factors: Vec<String> = codes.iter().map(|code| format!("{code}-Rtd=12.34,{code}-Flag=N")).collect();
+    let codes = [
+        "a21026", "a21004", "a21005", "a05024", "a34004", "a34002", "a01001", "a01002", "a01007",
+        "a01008",
+    ];
+    let factors: Vec<String> = codes
+        .iter()
+        .map(|code| format!("{code}-Rtd=12.34,{code}-Flag=N"))
+        .collect();
     let data = format!(
         "QN=20261123080000123;ST=22;CN=2011;PW=123456;MN=Y80110010000010;Flag=5;CP=&&DataTime=20261123080000;{}&&",
         factors.join(";")
     );
     let crc = data.bytes().fold(0xFFFF_u16, |crc, byte| {
         (0..8).fold(crc >> 8 ^ u16::from(byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 }
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xA001
+            } else {
+                crc >> 1
+            }
         })
     });
     format!("##{:04}{data}{crc:04X}\r\n", data.len()).into_bytes()
@@ -115,10 +125,14 @@ fn first_vector(id: &str) -> Option<(String, Vec<u8>)> {
     let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles");
     let table = find(&profiles, &format!("{id}.toml"))?;
     let vectors = table.get("vector")?.as_array()?.clone();
-    let vector = vectors.into_iter().find(|vector| vector.get("expect").is_some() && vector.get("topic").is_none())?;
+    let vector = vectors
+        .into_iter()
+        .find(|vector| vector.get("expect").is_some() && vector.get("topic").is_none())?;
     let payload = match (vector.get("payload"), vector.get("payload_hex")) {
         (Some(text), _) => text.as_str()?.as_bytes().to_vec(),
-        (None, Some(digits)) => hex::decode(digits.as_str()?.replace(char::is_whitespace, "")).ok()?,
+        (None, Some(digits)) => {
+            hex::decode(digits.as_str()?.replace(char::is_whitespace, "")).ok()?
+        }
         (None, None) => return None,
     };
     Some((table.get("class")?.as_str()?.to_owned(), payload))
@@ -163,7 +177,11 @@ fn measure(criterion: &mut Criterion) {
     fs::write(dir.path().join("ten.toml"), TEN).unwrap();
     let profiles = Profiles::load(Some(dir.path()), &classes).unwrap();
     let mut loads = vec![
-        ("five".to_owned(), "air_station".to_owned(), FIVE_PAYLOAD.as_bytes().to_vec()),
+        (
+            "five".to_owned(),
+            "air_station".to_owned(),
+            FIVE_PAYLOAD.as_bytes().to_vec(),
+        ),
         ("ten".to_owned(), "air_station".to_owned(), ten_payload()),
     ];
     for id in BUSIEST {
@@ -179,7 +197,11 @@ fn measure(criterion: &mut Criterion) {
         read(profile, &classes, (class, payload), &mut out);
         let counted = allocations_of(|| read(profile, &classes, (class, payload), &mut out));
         let each = counted.count_total;
-        println!("{id}: {} bytes, {} readings, {each} allocations", payload.len(), out.count);
+        println!(
+            "{id}: {} bytes, {} readings, {each} allocations",
+            payload.len(),
+            out.count
+        );
         group.throughput(Throughput::Elements(1));
         group.bench_function(id, |bencher| {
             bencher.iter(|| {

@@ -7,7 +7,8 @@ use super::{
         payload::Reject,
         point::{OwnedKey, Sink},
     },
-    Codec, Decoded, Framing, cayenne, cbor, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout, mbus, modbus, pointer, senml, sl651, sparkplug, szy206,
+    Codec, Decoded, Framing, cayenne, cbor, cjt188, dlt645, gb26875, gb32960, hj212, jt808, layout,
+    mbus, modbus, pointer, senml, sl651, sparkplug, szy206,
 };
 
 macro_rules! codecs {
@@ -97,7 +98,10 @@ impl Any {
     /// Whether the format has frames that say nothing of values, such as heartbeats. In the others, a payload without a
     /// record is one that was not understood.
     pub(crate) const fn has_frames_without_values(&self) -> bool {
-        !matches!(self, Self::Json(_) | Self::Cbor(_) | Self::Layout(_) | Self::Cayenne(_))
+        !matches!(
+            self,
+            Self::Json(_) | Self::Cbor(_) | Self::Layout(_) | Self::Cayenne(_)
+        )
     }
 }
 

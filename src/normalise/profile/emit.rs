@@ -3,6 +3,7 @@
 use super::{
     super::{
         classes::Classes,
+        codec::Any,
         memory::Crossing,
         payload::{Encoded, Limits, Mark, Payload, PayloadFormat, Reject},
         plan::Slot,
@@ -92,6 +93,19 @@ impl super::plan::TimeRule {
             super::super::point::Moment::Unix(time) => Some(time),
             super::super::point::Moment::Local(civil) => civil.at(self.east_s),
         }
+    }
+
+    /// The times of a record's values that are not the record's own, ascending.
+    fn others(&self, stage: &Stage, at: Option<UnixNanos>) -> Vec<UnixNanos> {
+        if self.fields == FieldTimes::Ignore {
+            return Vec::new();
+        }
+        let further = stage.further.iter();
+        let times = further.filter_map(|further| self.own(&further.cell));
+        let mut times: Vec<UnixNanos> = times.filter(|time| Some(*time) != at).collect();
+        times.sort_unstable();
+        times.dedup();
+        times
     }
 
     /// The time of a record; none if it has none that can be read.
@@ -191,16 +205,7 @@ impl<'a> Emission<'a> {
             }
         }
         let stage = &*stage;
-        let mut times: Vec<UnixNanos> = Vec::new();
-        if rule.fields == FieldTimes::Split {
-            let others = stage
-                .further
-                .iter()
-                .filter_map(|further| rule.own(&further.cell));
-            times.extend(others.filter(|time| Some(*time) != at));
-            times.sort_unstable();
-            times.dedup();
-        }
+        let times = rule.others(stage, at);
         let main = Part {
             stage,
             time: at,
@@ -211,7 +216,9 @@ impl<'a> Emission<'a> {
             .fields
             .iter()
             .any(|field| main.first(&field.from).is_some());
-        let is_main = told || times.is_empty();
+        // A certificate that speaks of other things is no report of this device.
+        let is_certificate = matches!(profile.codec, Any::Sparkplug(_)) && !told;
+        let is_main = (told || times.is_empty()) && !is_certificate;
         // In the order of their times; a record without one was observed last.
         let (before, behind) =
             times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
@@ -418,6 +425,10 @@ fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) {
         }
     }
     if let Some(alarm) = &meaning.alarm {
-        sheet.put_alarm(&alarm.code, alarm.level, (alarm.field_number, Crossing::Raised));
+        sheet.put_alarm(
+            &alarm.code,
+            alarm.level,
+            (alarm.field_number, Crossing::Raised),
+        );
     }
 }

@@ -28,8 +28,8 @@ pub use compile::Problem;
 pub use explain::explain;
 pub use plan::Profile;
 pub use read::{Outcome, Report, Saying, Unread};
-pub use skeleton::skeleton;
 pub use set::{Checked, Profiles, ProfilesError};
+pub use skeleton::skeleton;
 
 #[cfg(test)]
 mod tests;

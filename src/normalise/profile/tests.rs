@@ -356,7 +356,10 @@ fn the_examples_of_the_page_come_out_as_they_say() {
         let path = PathBuf::from("example.toml");
         let (profile, spec) = one(&Source { path, text }, &classes).unwrap();
         assert!(!spec.vectors.is_empty());
-        assert_eq!(super::vectors::run(&profile, &spec, &classes), Vec::<String>::new());
+        assert_eq!(
+            super::vectors::run(&profile, &spec, &classes),
+            Vec::<String>::new()
+        );
         count += 1;
     }
     assert_eq!(count, 3);
