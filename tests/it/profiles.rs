@@ -137,9 +137,17 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
     let classes = Classes::embedded().unwrap();
     let dir = TempDir::new().unwrap();
     let platform = Platform::start_in(dir.path()).await;
-    let node = Node::new(&["--platform", &platform.url(), "--skew-max", "365d"]);
-    let gateway = node.start();
     let sent: Vec<Sent> = profiles().iter().filter_map(first_vector).collect();
+    // A station, a panel, a gateway in a house speaks for its boxes, detectors, sensors: by a rule, like any other.
+    let collectors = sent.iter().filter(|sent| sent.readings.len() > 1);
+    let rules: Vec<String> = collectors
+        .map(|sent| format!("[[allow]]\nclass = \"{0}\"\npublish = [\"v1/{0}/+/up\"]\n", sent.class))
+        .collect();
+    let rights = dir.path().join("rights.toml");
+    fs::write(&rights, rules.concat()).unwrap();
+    let rights = rights.to_str().unwrap();
+    let node = Node::new(&["--platform", &platform.url(), "--rights", rights]);
+    let gateway = node.start();
     let mut readings = 0;
     for sent in &sent {
         let device = sent.readings[0]
