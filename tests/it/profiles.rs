@@ -144,7 +144,7 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
         .map(|sent| format!("[[allow]]\nclass = \"{0}\"\npublish = [\"v1/{0}/+/up\"]\n", sent.class))
         .collect();
     let rights = dir.path().join("rights.toml");
-    fs::write(&rights, rules.concat()).unwrap();
+    fs::write(&rights, format!("device_defaults = true\n{}", rules.concat())).unwrap();
     let rights = rights.to_str().unwrap();
     let node = Node::new(&["--platform", &platform.url(), "--rights", rights]);
     let gateway = node.start();
