@@ -28,6 +28,8 @@ const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/profiles");
 struct Sent {
     profile: String,
     class: String,
+    /// Where the format says so; else the topic that names the profile.
+    topic: Option<String>,
     payload: Vec<u8>,
     readings: Vec<toml::Table>,
 }
@@ -67,7 +69,7 @@ fn first_vector(profile: &toml::Table) -> Option<Sent> {
     let vector = vectors
         .iter()
         .filter_map(toml::Value::as_table)
-        .find(|vector| vector.contains_key("expect") && !vector.contains_key("topic"))?;
+        .find(|vector| vector.contains_key("expect"))?;
     let payload = match (text(vector, "payload"), text(vector, "payload_hex")) {
         (Some(text), _) => text.into_bytes(),
         (None, Some(digits)) => hex::decode(digits.split_whitespace().collect::<String>()).unwrap(),
@@ -77,6 +79,7 @@ fn first_vector(profile: &toml::Table) -> Option<Sent> {
     Some(Sent {
         profile: text(profile, "id")?,
         class: text(profile, "class")?,
+        topic: text(vector, "topic"),
         payload,
         readings: readings
             .iter()
@@ -141,13 +144,23 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
     // A station, a panel, a gateway in a house speaks for its boxes, detectors, sensors: by a rule, like any other.
     let collectors = sent.iter().filter(|sent| sent.readings.len() > 1);
     let rules: Vec<String> = collectors
-        .map(|sent| format!("[[allow]]\nclass = \"{0}\"\npublish = [\"v1/{0}/+/up\"]\n", sent.class))
+        .map(|sent| {
+            format!(
+                "[[allow]]\nclass = \"{0}\"\npublish = [\"v1/{0}/+/up\"]\n",
+                sent.class
+            )
+        })
         .collect();
     let rights = dir.path().join("rights.toml");
-    fs::write(&rights, format!("device_defaults = true\n{}", rules.concat())).unwrap();
+    fs::write(
+        &rights,
+        format!("device_defaults = true\n{}", rules.concat()),
+    )
+    .unwrap();
     let rights = rights.to_str().unwrap();
     let node = Node::new(&["--platform", &platform.url(), "--rights", rights]);
     let gateway = node.start();
+    assert_eq!(sent.len(), classes.len());
     let mut readings = 0;
     for sent in &sent {
         let device = sent.readings[0]
@@ -155,8 +168,9 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
             .and_then(toml::Value::as_str)
             .unwrap_or("vector");
         let mut client = connected(&gateway, &sent.class, device).await.unwrap();
-        let topic = format!("v1/{}/{device}/up/{}", sent.class, sent.profile);
-        let answer = client.publish_bytes(&topic, sent.payload.clone()).await;
+        let named = format!("v1/{}/{device}/up/{}", sent.class, sent.profile);
+        let topic = sent.topic.as_ref().unwrap_or(&named);
+        let answer = client.publish_bytes(topic, sent.payload.clone()).await;
         assert_eq!(answer, Ok(()), "{}", sent.profile);
         readings += sent.readings.len() as u64;
     }
