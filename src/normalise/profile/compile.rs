@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -64,11 +65,15 @@ struct Compiler<'a> {
     by_name: HashMap<String, Source, FixedState>,
 }
 
-/// Compiles a profile; `name` is what it is called if it does not say.
+/// Compiles a profile; `name` is what it is called if it does not say, `dir` is where files lie that it names.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Profile, Vec<Problem>> {
+pub(super) fn compile(
+    (name, dir): (&str, &Path),
+    spec: &Spec,
+    classes: &Classes,
+) -> Result<Profile, Vec<Problem>> {
     let mut problems = Vec::new();
     let id = spec.id.as_deref().unwrap_or(name);
     if id.is_empty()
@@ -85,7 +90,7 @@ pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Prof
     }
     let patterns = patterns(&spec.topics, &mut problems);
     let open = |key: &str, codec: &spec::CodecSpec, problems: &mut Vec<Problem>| {
-        let opened = Any::open(&codec.kind, codec.options.clone());
+        let opened = Any::open(&codec.kind, codec.options.clone(), dir);
         opened
             .map_err(|what| {
                 problems.push(Problem {

@@ -1,7 +1,7 @@
 //! A first draft of a profile, from a class and a sample payload: what the payload holds, and what of it looks like a field
 //! of the class. A guess is marked as one; the integrator decides.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use serde_json::Value as Json;
 
@@ -143,7 +143,7 @@ impl Sink for Lister {
 }
 
 fn points(kind: &str, sample: &[u8]) -> Result<Vec<Found>, String> {
-    let codec = Any::open(kind, toml::Table::new())?;
+    let codec = Any::open(kind, toml::Table::new(), Path::new("."))?;
     let mut lister = Lister(Vec::new());
     let mut rest = sample;
     while let Framing::Frame { skip, len } = codec.frame(rest) {
@@ -301,7 +301,7 @@ mod tests {
         let draft = skeleton(class, "json", sample).unwrap();
         let spec: super::super::spec::Spec =
             toml::from_str(&draft).unwrap_or_else(|why| panic!("{why}\n{draft}"));
-        let profile = super::super::compile::compile("draft", &spec, &classes).unwrap();
+        let profile = super::super::compile::compile(("draft", Path::new(".")), &spec, &classes).unwrap();
         assert_eq!(profile.class_ids(&classes), ["air_station"]);
         assert!(
             draft.contains("from = \"/data/pm25\"") && draft.contains("from = \"/data/temp\""),
