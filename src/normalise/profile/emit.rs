@@ -195,7 +195,23 @@ impl<'a> Emission<'a> {
             let detail = "no observed time that the profile can read";
             return Err(Reject::new(QuarantineReason::ObservedAt, detail));
         }
-        let device = self.device(stage)?;
+        let mut device = std::mem::take(&mut stage.device);
+        let made = self.readings_of(class, (&mut device, at), stage);
+        stage.device = device;
+        self.kept.clear();
+        made
+    }
+
+    /// The readings of a record of a class.
+    fn readings_of(
+        &mut self,
+        class: &'a ClassPlan,
+        (device, at): (&mut String, Option<UnixNanos>),
+        stage: &mut Stage,
+    ) -> Result<(), Reject> {
+        let profile = self.profile;
+        let rule = &profile.time;
+        self.device(stage, device)?;
         for field in &class.fields {
             if let Some(series) = field.series {
                 let anchor = at.unwrap_or(self.report.received_at);
@@ -230,7 +246,7 @@ impl<'a> Emission<'a> {
             .chain(behind.iter().map(|time| (Some(*time), None)))
         {
             if let Some(main) = main {
-                self.reading(class, &device, main)?;
+                self.reading(class, device, main)?;
             }
             let Some(time) = time else { continue };
             let part = Part {
@@ -239,9 +255,8 @@ impl<'a> Emission<'a> {
                 cells: Cells::Untold,
                 rule,
             };
-            self.reading(class, &device, part)?;
+            self.reading(class, device, part)?;
         }
-        self.kept.clear();
         Ok(())
     }
 
@@ -274,16 +289,17 @@ impl<'a> Emission<'a> {
         })
     }
 
-    fn device(&mut self, stage: &Stage) -> Result<String, Reject> {
-        let mut found = String::new();
+    /// Writes the device id of a record.
+    fn device(&self, stage: &Stage, found: &mut String) -> Result<(), Reject> {
+        found.clear();
         for source in &self.profile.device {
             let Some(cell) = stage.get(*source) else {
                 continue;
             };
             found.clear();
-            take::as_text(stage.value(cell), &mut found);
-            if DeviceId::is_valid(&found) {
-                return Ok(found);
+            take::as_text(stage.value(cell), found);
+            if DeviceId::is_valid(found) {
+                return Ok(());
             }
         }
         let from: Vec<&str> = self
