@@ -9,9 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use argon2::{
-    Argon2, Params, PasswordHasher as _, Version, password_hash::SaltString,
-};
+use argon2::{Argon2, Params, PasswordHasher as _, Version, password_hash::SaltString};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
