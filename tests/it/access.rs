@@ -299,14 +299,17 @@ async fn who_is_revoked_while_the_password_is_checked_does_not_come_in() {
         &list,
     ]);
     let gateway = node.start();
-    let checking = tokio::spawn(Client::connect(gateway.mqtt, name, "open sesame"));
-    eventually("the password is being checked", || {
-        gateway.metric("sensegate_mqtt_connections", "") > 0.0
-    })
-    .await;
-    files.write("revoked", "device air_station/8\n");
-    gateway.reload();
-    assert!(checking.await.unwrap().is_err());
+    let revoke = async {
+        eventually("the password is being checked", || {
+            gateway.metric("sensegate_mqtt_connections", "") > 0.0
+        })
+        .await;
+        files.write("revoked", "device air_station/8\n");
+        gateway.reload();
+    };
+    let enter = Client::connect(gateway.mqtt, name, "open sesame");
+    let (entered, ()) = tokio::join!(enter, revoke);
+    assert!(entered.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
