@@ -100,6 +100,15 @@ impl<I: Inlet> Connection<I> {
         outcome: Result<Admitted, Denied>,
         scratch: &mut Scratch,
     ) {
+        // Who was revoked while the check ran had no session yet that could be ended.
+        let outcome = outcome.and_then(|admitted| {
+            let core = self.core();
+            let shown = self.certificate();
+            let (principal, until) = (&admitted.principal, admitted.until);
+            let access = core.access.load();
+            access.recheck(principal, shown.as_deref(), until, core.clock.now())?;
+            Ok(admitted)
+        });
         match outcome {
             Ok(admitted) => self.admit((version, connect), admitted, scratch),
             Err(denied) => self.deny(version, denied, scratch),

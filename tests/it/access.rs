@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use argon2::{Argon2, Params, PasswordHasher as _, Version, password_hash::SaltString};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -272,6 +273,43 @@ async fn an_application_comes_in_with_its_password_and_others_are_served_meanwhi
     }
     let unknown = Client::connect(address, "nobody", "open sesame").await;
     assert_eq!(unknown.err(), Some(BAD));
+}
+
+/// A line that takes long to check: the dearest that is taken.
+fn hashed_dearly(name: &str, password: &str) -> String {
+    let params = Params::new(64 * 1024, 10, 1, None).unwrap();
+    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
+    let salt = SaltString::encode_b64(b"sixteen bytes ab").unwrap();
+    let phc = argon2.hash_password(password.as_bytes(), &salt).unwrap();
+    format!("{name}:{phc}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_revoked_while_the_password_is_checked_does_not_come_in() {
+    let files = Files::new();
+    let name = "air_station/8";
+    let passwords = files.write("passwords", &hashed_dearly(name, "open sesame"));
+    let list = files.write("revoked", "");
+    let node = Node::new(&[
+        "--auth-method",
+        "password",
+        "--auth-password-file",
+        &passwords,
+        "--auth-revocation-file",
+        &list,
+    ]);
+    let gateway = node.start();
+    let revoke = async {
+        eventually("the password is being checked", || {
+            gateway.metric("sensegate_mqtt_connections", "") > 0.0
+        })
+        .await;
+        files.write("revoked", "device air_station/8\n");
+        gateway.reload();
+    };
+    let enter = Client::connect(gateway.mqtt, name, "open sesame");
+    let (entered, ()) = tokio::join!(enter, revoke);
+    assert!(entered.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

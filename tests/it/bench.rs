@@ -54,7 +54,7 @@ fn windowed_fan_out_loses_nothing() {
             "--warm-up",
             "50ms",
             "--measured",
-            "200ms",
+            "1s",
         ],
     );
     assert_eq!(tables[0].len(), 8, "four loads, two servers");
@@ -89,7 +89,7 @@ fn a_flood_tells_what_was_published_and_what_came() {
 #[test]
 fn two_builds_are_compared_under_the_same_load() {
     let gateway = env!("CARGO_BIN_EXE_sensegate");
-    let times = ["--warm-up", "50ms", "--measured", "200ms"];
+    let times = ["--warm-up", "50ms", "--measured", "1s"];
     let loads = ["--load", "20x1", "--load", "4x10"];
     let tables = bench(
         "compare",
@@ -104,7 +104,7 @@ fn two_builds_are_compared_under_the_same_load() {
 #[test]
 fn every_way_in_is_measured_with_and_without_tls() {
     let sizes = ["--from", "5", "--to", "25", "--load", "10x5"];
-    let times = ["--warm-up", "50ms", "--measured", "200ms"];
+    let times = ["--warm-up", "50ms", "--measured", "1s"];
     let tables = bench("tls", &[&sizes[..], &times].concat());
     assert_eq!((tables[0].len(), tables[1].len()), (7, 3));
     for row in &tables[0] {

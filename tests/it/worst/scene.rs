@@ -222,8 +222,10 @@ enum Turn {
 impl Clean {
     fn start(address: SocketAddr) -> Self {
         let (turns, asked) = mpsc::sync_channel::<Turn>(1);
+        let (came_in, is_in) = mpsc::sync_channel(1);
         let thread = thread::spawn(move || {
             let mut client = CleanClient::connect(address, "clean");
+            came_in.send(()).unwrap();
             let mut waiting = None;
             loop {
                 match asked.recv_timeout(PACE) {
@@ -243,6 +245,9 @@ impl Clean {
                 }
             }
         });
+        is_in
+            .recv_timeout(DEADLINE)
+            .expect("the clean client is let in before any attack");
         Self { turns, thread }
     }
 

@@ -124,8 +124,9 @@ fn when_file_descriptors_are_used_up_accept_goes_on_once_they_return() {
     // The system's queue takes them all; the daemon runs out of descriptors.
     let crowd: Vec<_> = (0..200).map(|_| scene.dial()).collect();
     let limit = open + 40;
-    scene.until("all descriptors are in use", |gateway| {
-        gateway.open_files() >= limit
+    // One or the other comes and goes with the uplink, which looks for its platform.
+    scene.until("the descriptors are in use", |gateway| {
+        gateway.open_files() + 4 >= limit
     });
     // Who is in is served, its readings are stored.
     for _ in 0..3 {
