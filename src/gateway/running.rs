@@ -14,6 +14,7 @@ use super::{
     GatewayError,
     bound::Addresses,
     kept::{Kept, Writers},
+    orders::Operator,
     reload::{self, Reread},
     status::GatewayStatus,
     watch::Watch,
@@ -66,6 +67,7 @@ impl Running {
         let Kept {
             inlet,
             reader,
+            quarantine,
             memory,
             writers,
         } = Kept::open(&config, &clock)?;
@@ -89,6 +91,8 @@ impl Running {
             inlet,
             Arc::clone(&clock),
         ));
+        Operator::new(quarantine, config.normalise.clone(), Arc::clone(&ingest))
+            .listen(&config.spool.data_dir, &mut reception);
         let broker = ports
             .mqtt
             .serve(
