@@ -109,7 +109,10 @@ fn filtered(command: Command) -> Command {
 fn with_stages(command: Command) -> Command {
     let shown = ["spool.data_dir", "normalise.class_dir", "normalise.profile_dir"];
     settings()
-        .filter(|setting| ["spool", "normalise"].contains(&setting.section()))
+        .filter(|setting| {
+            let stage = setting.section().split('.').next().unwrap_or_default();
+            ["spool", "normalise"].contains(&stage)
+        })
         .filter(|setting| !setting.flag.is_empty())
         .fold(command.arg(config()), |command, setting| {
             command.arg(argument(setting).hide(!shown.contains(&setting.key)))

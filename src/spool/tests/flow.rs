@@ -382,7 +382,7 @@ fn closing_settles_everything_that_was_taken() {
     let incarnation = bench.reader.incarnation();
     bench.writer.close().unwrap();
     assert_eq!(bench.settled.try_iter().count(), 1000);
-    drop((bench.inlet, bench.reader));
+    drop((bench.inlet, bench.reader, bench.quarantine));
     let bench = Bench::open(&config(dir.path()));
     assert_eq!(bench.reader.incarnation(), incarnation);
     assert_eq!(bench.ledger(Lane::Bulk).spooled, 1000);
