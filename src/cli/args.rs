@@ -1,7 +1,6 @@
 //! What the command line accepts. Flags of settings come from the settings table; a subcommand takes those that it uses.
 
 mod quarantine;
-
 use std::path::PathBuf;
 
 use clap::{

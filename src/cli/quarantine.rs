@@ -90,7 +90,8 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
         Ok(())
     })?;
     let entry = found.ok_or_else(|| {
-        let line = format!("entry {id} is not in quarantine; `sensegate quarantine list` lists them");
+        let line =
+            format!("entry {id} is not in quarantine; `sensegate quarantine list` lists them");
         Failure::new(Exit::Data, line)
     })?;
     if given.get_flag("json") {
@@ -126,7 +127,10 @@ fn dump(bytes: &[u8]) -> String {
             })
             .collect();
         let (digits, width) = (digits.join(" "), DUMP_WIDTH * 3);
-        out.push_str(&format!("{:08x}  {digits:width$} {text}\n", at * DUMP_WIDTH));
+        out.push_str(&format!(
+            "{:08x}  {digits:width$} {text}\n",
+            at * DUMP_WIDTH
+        ));
     }
     out
 }
@@ -256,15 +260,21 @@ fn selection(given: &ArgMatches) -> Result<Selection, Failure> {
         class: text("class"),
         device: text("device"),
         topic: text("topic"),
-        since: text("since").map(|since| moment("since", &since)).transpose()?,
-        until: text("until").map(|until| moment("until", &until)).transpose()?,
+        since: text("since")
+            .map(|since| moment("since", &since))
+            .transpose()?,
+        until: text("until")
+            .map(|until| moment("until", &until))
+            .transpose()?,
         from: number("from").unwrap_or_default(),
         limit: number("limit"),
     })
 }
 
 fn reason(name: &str) -> Result<QuarantineReason, Failure> {
-    let known = QuarantineReason::ALL.iter().find(|known| known.name() == name);
+    let known = QuarantineReason::ALL
+        .iter()
+        .find(|known| known.name() == name);
     known.copied().ok_or_else(|| {
         let names: Vec<&str> = QuarantineReason::ALL.iter().map(|r| r.name()).collect();
         let line = format!("--reason {name:?} is none of {}", names.join(", "));

@@ -62,10 +62,7 @@ impl Operator {
     pub(super) fn listen(self, data_dir: &Path, tasks: &mut TaskSet) {
         match Socket::bind(data_dir) {
             Ok(socket) => {
-                tasks.spawn(
-                    "admin-socket",
-                    socket.serve(Arc::new(self), tasks.token()),
-                );
+                tasks.spawn("admin-socket", socket.serve(Arc::new(self), tasks.token()));
             }
             Err(error) => {
                 tracing::warn!(%error, "no admin socket: the quarantine can be changed only while the gateway is stopped");

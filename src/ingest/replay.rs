@@ -18,7 +18,8 @@ use crate::{
     config::NormaliseConfig,
     domain::{LaneMap, QuarantineReason},
     normalise::{
-        Classes, Encoded, Limits, Payload, Profile, Profiles, Reject, Report, normalise, with_attribute,
+        Classes, Encoded, Limits, Payload, Profile, Profiles, Reject, Report, normalise,
+        with_attribute,
     },
     spool::{QuarantineEntry, Quarantined, Replayed},
 };
@@ -172,5 +173,8 @@ fn taken(encoded: &Encoded) -> Replayed {
 /// A refused reading as it was, marked.
 fn again(entry: &Quarantined) -> Result<Replayed, Reject> {
     let bytes = with_attribute(&entry.payload, MARK)?;
-    Ok(Replayed::new(vec![(entry.lane, bytes, 1)], LaneMap::default()))
+    Ok(Replayed::new(
+        vec![(entry.lane, bytes, 1)],
+        LaneMap::default(),
+    ))
 }

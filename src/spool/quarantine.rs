@@ -354,7 +354,10 @@ mod tests {
         );
         assert_eq!((entry.class.as_str(), entry.device.as_str()), ("c", "d"));
         assert_eq!((entry.topic.as_str(), entry.detail.as_str()), ("t", "x"));
-        assert_eq!((entry.client.as_str(), entry.payload.as_slice()), ("", &b"{"[..]));
+        assert_eq!(
+            (entry.client.as_str(), entry.payload.as_slice()),
+            ("", &b"{"[..])
+        );
         assert_eq!(entry.received_at, UnixNanos(5));
     }
 

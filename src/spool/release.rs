@@ -77,7 +77,10 @@ impl Replayed {
     /// Readings in all runs.
     #[must_use]
     pub fn readings(&self) -> u64 {
-        self.runs.iter().map(|(_, _, count)| u64::from(*count)).sum()
+        self.runs
+            .iter()
+            .map(|(_, _, count)| u64::from(*count))
+            .sum()
     }
 
     /// Parts that still cannot be read.

@@ -224,31 +224,83 @@ mod tests {
         assert!(all.matches(&entry()) && all.is_all());
         let some = |text: &str| Some(text.to_owned());
         let meets = [
-            Selection { ids: vec![1, 7], ..all.clone() },
-            Selection { reasons: vec![QuarantineReason::FrameCheck], ..all.clone() },
-            Selection { class: some("water_meter"), device: some("d1"), ..all.clone() },
-            Selection { since: Some(100), until: Some(101), ..all.clone() },
-            Selection { from: 7, ..all.clone() },
+            Selection {
+                ids: vec![1, 7],
+                ..all.clone()
+            },
+            Selection {
+                reasons: vec![QuarantineReason::FrameCheck],
+                ..all.clone()
+            },
+            Selection {
+                class: some("water_meter"),
+                device: some("d1"),
+                ..all.clone()
+            },
+            Selection {
+                since: Some(100),
+                until: Some(101),
+                ..all.clone()
+            },
+            Selection {
+                from: 7,
+                ..all.clone()
+            },
         ];
         assert!(meets.iter().all(|wanted| wanted.matches(&entry())));
         let misses = [
-            Selection { ids: vec![1], ..all.clone() },
-            Selection { reasons: vec![QuarantineReason::Empty], ..all.clone() },
-            Selection { class: some("water"), ..all.clone() },
-            Selection { device: some("d2"), ..all.clone() },
-            Selection { since: Some(101), ..all.clone() },
-            Selection { until: Some(100), ..all.clone() },
-            Selection { from: 8, ..all.clone() },
+            Selection {
+                ids: vec![1],
+                ..all.clone()
+            },
+            Selection {
+                reasons: vec![QuarantineReason::Empty],
+                ..all.clone()
+            },
+            Selection {
+                class: some("water"),
+                ..all.clone()
+            },
+            Selection {
+                device: some("d2"),
+                ..all.clone()
+            },
+            Selection {
+                since: Some(101),
+                ..all.clone()
+            },
+            Selection {
+                until: Some(100),
+                ..all.clone()
+            },
+            Selection {
+                from: 8,
+                ..all.clone()
+            },
         ];
         assert!(!misses.iter().any(|wanted| wanted.matches(&entry())));
     }
 
     #[test]
     fn topics_are_matched_as_mqtt_matches_them() {
-        for filter in ["#", "meters/#", "meters/east/d1", "meters/+/d1", "meters/east/d1/#", "+/+/+"] {
+        for filter in [
+            "#",
+            "meters/#",
+            "meters/east/d1",
+            "meters/+/d1",
+            "meters/east/d1/#",
+            "+/+/+",
+        ] {
             assert!(is_under("meters/east/d1", filter), "{filter}");
         }
-        for filter in ["", "meters", "meters/east", "meters/+", "meters/east/d1/x", "meters/west/#"] {
+        for filter in [
+            "",
+            "meters",
+            "meters/east",
+            "meters/+",
+            "meters/east/d1/x",
+            "meters/west/#",
+        ] {
             assert!(!is_under("meters/east/d1", filter), "{filter}");
         }
     }

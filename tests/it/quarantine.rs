@@ -114,24 +114,41 @@ async fn a_mended_profile_and_a_replay_deliver_what_was_quarantined_with_its_fir
     let mut client = connected(&gateway, "air_station", "7").await;
     report(&mut client, "7", "33").await;
     report(&mut client, "7", "]").await;
-    assert!(client.publish("v1/air_station/7/up", r#"{"pm2_5": true}"#).await.is_err());
+    assert!(
+        client
+            .publish("v1/air_station/7/up", r#"{"pm2_5": true}"#)
+            .await
+            .is_err()
+    );
 
     let entries = scene.json(&["list"]);
     assert_eq!(entries[0]["client"], "air_station/7");
     assert_eq!(scene.listed(&["--reason", "no_profile"]), [0, 1]);
     assert_eq!(scene.listed(&["--topic", "v1/+/7/up"]), [2]);
-    assert_eq!(scene.listed(&["--since", "1h", "--class", "air_station"]), [0, 1, 2]);
+    assert_eq!(
+        scene.listed(&["--since", "1h", "--class", "air_station"]),
+        [0, 1, 2]
+    );
     assert_eq!(scene.listed(&["--until", "1h"]), [] as [u64; 0]);
     let before = scene.json(&["replay"]);
-    assert_eq!((&before["by"], &before["released"]), (&"gateway".into(), &0.into()));
+    assert_eq!(
+        (&before["by"], &before["released"]),
+        (&"gateway".into(), &0.into())
+    );
 
     scene.mend();
     gateway.reload();
     let tried = scene.json(&["replay", "--reason", "no_profile", "--dry-run"]);
-    assert_eq!((&tried["entries"], &tried["released"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&tried["entries"], &tried["released"]),
+        (&2.into(), &1.into())
+    );
     assert_eq!(scene.listed(&[]), [0, 1, 2]);
     let done = scene.json(&["replay"]);
-    assert_eq!((&done["entries"], &done["released"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&done["entries"], &done["released"]),
+        (&3.into(), &1.into())
+    );
     let unreadable = done["unreadable"].as_object().unwrap().values();
     assert_eq!(unreadable.filter_map(Value::as_u64).sum::<u64>(), 2);
     assert_eq!(scene.listed(&[]), [1, 2]);
@@ -139,7 +156,10 @@ async fn a_mended_profile_and_a_replay_deliver_what_was_quarantined_with_its_fir
     platform.holds(1).await;
     let reading = stored(data.path()).remove(0);
     assert_eq!(reading.attributes["replayed"], "true");
-    assert_eq!((reading.device_id.as_str(), reading.profile_id.as_str()), ("7", "acme"));
+    assert_eq!(
+        (reading.device_id.as_str(), reading.profile_id.as_str()),
+        ("7", "acme")
+    );
     let received = time::OffsetDateTime::parse(
         entries[0]["received_at"].as_str().unwrap(),
         &time::format_description::well_known::Rfc3339,
@@ -147,7 +167,10 @@ async fn a_mended_profile_and_a_replay_deliver_what_was_quarantined_with_its_fir
     let received = received.unwrap().unix_timestamp_nanos();
     assert_eq!(i128::from(reading.received_at_ns), received);
     assert_eq!(balance(&scene)["received"], 3);
-    assert_eq!(gateway.metric("sensegate_quarantine_released_total", ""), 1.0);
+    assert_eq!(
+        gateway.metric("sensegate_quarantine_released_total", ""),
+        1.0
+    );
     platform.stop().await;
 }
 
@@ -165,22 +188,38 @@ async fn after_a_kill_the_command_replays_and_purges_by_itself_and_nothing_count
 
     scene.mend();
     let first = scene.json(&["replay", "--limit", "1"]);
-    assert_eq!((&first["by"], &first["released"]), (&"command".into(), &1.into()));
+    assert_eq!(
+        (&first["by"], &first["released"]),
+        (&"command".into(), &1.into())
+    );
     let rest = scene.json(&["replay"]);
-    assert_eq!((&rest["released"], &rest["readings"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&rest["released"], &rest["readings"]),
+        (&1.into(), &1.into())
+    );
     assert_eq!(scene.json(&["replay"])["released"], 0);
     let (code, _) = scene.ran(&["purge"]);
     assert_eq!(code, 64, "a purge of everything has to be asked for");
     assert_eq!(scene.json(&["purge", "--all", "--dry-run"])["released"], 1);
-    assert_eq!(scene.json(&["purge", "--reason", "no_profile"])["released"], 1);
+    assert_eq!(
+        scene.json(&["purge", "--reason", "no_profile"])["released"],
+        1
+    );
     assert_eq!(scene.listed(&[]), [] as [u64; 0]);
     let total = balance(&scene);
-    assert_eq!((&total["spooled"], &total["quarantined"]), (&2.into(), &0.into()));
+    assert_eq!(
+        (&total["spooled"], &total["quarantined"]),
+        (&2.into(), &0.into())
+    );
     assert_eq!(total["dropped"]["purged"], 1);
 
     let gateway = scene.node.start();
     platform.holds(2).await;
-    assert!(stored(data.path()).iter().all(|reading| reading.attributes["replayed"] == "true"));
+    assert!(
+        stored(data.path())
+            .iter()
+            .all(|reading| reading.attributes["replayed"] == "true")
+    );
     drop(gateway);
     platform.stop().await;
 }
@@ -219,7 +258,10 @@ async fn an_entry_is_shown_and_exported_with_its_bytes() {
     report(&mut client, "7", "33").await;
     let (code, shown) = scene.ran(&["show", "0"]);
     assert_eq!(code, 0);
-    assert!(shown.contains("no_profile") && shown.contains(r#"{"pm25": 33}"#), "{shown}");
+    assert!(
+        shown.contains("no_profile") && shown.contains(r#"{"pm25": 33}"#),
+        "{shown}"
+    );
     assert_eq!(scene.ran(&["show", "9"]).0, 65);
     let (_, exported) = scene.ran(&["export"]);
     let line: Value = serde_json::from_str(exported.trim_end()).unwrap();

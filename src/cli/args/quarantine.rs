@@ -39,13 +39,15 @@ fn list() -> Command {
 }
 
 fn show() -> Command {
-    let show = Command::new("show").about("Shows an entry with its bytes").arg(
-        Arg::new("id")
-            .value_name("NUMBER")
-            .value_parser(value_parser!(u64))
-            .required(true)
-            .help("The entry's number, as `list` shows it"),
-    );
+    let show = Command::new("show")
+        .about("Shows an entry with its bytes")
+        .arg(
+            Arg::new("id")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u64))
+                .required(true)
+                .help("The entry's number, as `list` shows it"),
+        );
     with_settings(show.arg(json()), OF_DATA)
 }
 
@@ -72,7 +74,11 @@ fn purge() -> Command {
         .long("all")
         .action(ArgAction::SetTrue)
         .help("Every entry");
-    let which = ArgGroup::new("which").args(FILTERS).arg("all").multiple(true).required(true);
+    let which = ArgGroup::new("which")
+        .args(FILTERS)
+        .arg("all")
+        .multiple(true)
+        .required(true);
     with_stages(purge.arg(all).group(which).arg(dry_run()).arg(json()))
 }
 
@@ -94,20 +100,34 @@ fn filtered(command: Command) -> Command {
                 .action(ArgAction::Append),
         )
         .arg(text("reason", "WORD", "Why it is here; repeatable").action(ArgAction::Append))
-        .arg(text("class", "ID", "Class of the device, as far as it was known"))
-        .arg(text("device", "ID", "Id of the device, as far as it was known"))
+        .arg(text(
+            "class",
+            "ID",
+            "Class of the device, as far as it was known",
+        ))
+        .arg(text(
+            "device",
+            "ID",
+            "Id of the device, as far as it was known",
+        ))
         .arg(text("topic", "FILTER", "Topics that match an MQTT filter"))
-        .arg(text("since", "TIME", "Received then or later: RFC 3339, or a span before now such as 2h"))
+        .arg(text(
+            "since",
+            "TIME",
+            "Received then or later: RFC 3339, or a span before now such as 2h",
+        ))
         .arg(text("until", "TIME", "Received before then"))
-        .arg(
-            text("from", "N", "This number or a higher one").value_parser(value_parser!(u64)),
-        )
+        .arg(text("from", "N", "This number or a higher one").value_parser(value_parser!(u64)))
         .arg(text("limit", "N", "Most entries").value_parser(value_parser!(u64)))
 }
 
 /// Settings of the stages that a change needs when no gateway runs: those that say where things are stand in the help.
 fn with_stages(command: Command) -> Command {
-    let shown = ["spool.data_dir", "normalise.class_dir", "normalise.profile_dir"];
+    let shown = [
+        "spool.data_dir",
+        "normalise.class_dir",
+        "normalise.profile_dir",
+    ];
     settings()
         .filter(|setting| {
             let stage = setting.section().split('.').next().unwrap_or_default();

@@ -191,8 +191,7 @@ fn an_order_waits_for_a_disk_that_takes_writes_again() {
     let store = Arc::clone(&bench.shared().store);
     store.pretended_full().store(true, Ordering::Relaxed);
     let quarantine = bench.quarantine.clone();
-    let work =
-        std::thread::spawn(move || quarantine.release(vec![(0, reading(Lane::Bulk, "r"))]));
+    let work = std::thread::spawn(move || quarantine.release(vec![(0, reading(Lane::Bulk, "r"))]));
     while bench.writer.health().ailment().is_none() {
         std::thread::yield_now();
     }
