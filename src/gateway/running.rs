@@ -74,12 +74,8 @@ impl Running {
 
         let (schema, schema_digest) = watch::channel(classes.digest());
         let mut delivery = TaskSet::new();
-        let uplink = Uplink::new(
-            config.uplink,
-            introduction(&config.node, schema_digest),
-            reader.clone(),
-            Arc::clone(&clock),
-        );
+        let hello = introduction(&config.node, schema_digest);
+        let uplink = Uplink::new(config.uplink, hello, reader.clone(), Arc::clone(&clock));
         let uplink_status = uplink.status();
         uplink.spawn(&mut delivery);
 
