@@ -1,11 +1,12 @@
 //! What an operator and their tools see of a running gateway: /metrics, /healthz, /readyz, a status page, and systemd's
-//! notifications. It asks a [`Status`] that the composition root supplies, and knows no stage.
+//! notifications; and the socket on which operators' commands come. It asks a [`Status`] that the composition root supplies, and knows no stage.
 
 mod report;
 mod guard;
 mod page;
 mod routes;
 mod notify;
+mod socket;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -17,6 +18,7 @@ pub use notify::Notifier;
 pub use report::{
     DropReport, LaneReport, OffenderReport, OffendersReport, Report, Status, UplinkReport,
 };
+pub use socket::{Orders, Socket, ask};
 
 use crate::{supervise::TaskResult, telemetry::Exporter};
 

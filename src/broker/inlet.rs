@@ -68,6 +68,12 @@ impl<'a> Sender<'a> {
         self.principal.identity()
     }
 
+    /// Its name: `class/device`, an application's, or `anonymous`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.principal.to_string()
+    }
+
     /// Says something to whoever has subscribed, at `QoS` 0, in the gateway's own name.
     pub fn say(&self, topic: &str, payload: Vec<u8>) {
         self.core.say(topic, payload);

@@ -1,5 +1,6 @@
 //! What the command line accepts. Flags of settings come from the settings table; a subcommand takes those that it uses.
 
+mod quarantine;
 use std::path::PathBuf;
 
 use clap::{
@@ -84,12 +85,7 @@ pub(super) fn command() -> Command {
                     OF_DATA,
                 )),
         )
-        .subcommand(
-            Command::new("quarantine")
-                .about("Looks at what could not be read; also while the gateway runs")
-                .subcommand_required(true)
-                .subcommand(quarantine_list()),
-        )
+        .subcommand(quarantine::command())
         .subcommand(token())
         .subcommand(rights())
         .subcommand(password())
@@ -214,29 +210,6 @@ fn decode() -> Command {
             ),
         OF_DECODE,
     )
-}
-
-fn quarantine_list() -> Command {
-    let list = Command::new("list")
-        .about("Lists entries, oldest first")
-        .arg(
-            Arg::new("from")
-                .long("from")
-                .value_name("N")
-                .value_parser(value_parser!(u64))
-                .default_value("0")
-                .help("Number of the first entry to show"),
-        )
-        .arg(
-            Arg::new("limit")
-                .long("limit")
-                .value_name("N")
-                .value_parser(value_parser!(u32))
-                .default_value("100")
-                .help("Most entries to show"),
-        )
-        .arg(json());
-    with_settings(list, OF_DATA)
 }
 
 fn token() -> Command {

@@ -9,6 +9,7 @@ mod classes;
 mod decode;
 mod profiles;
 mod spool;
+mod quarantine;
 mod sessions;
 mod token;
 mod access;
@@ -72,7 +73,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
         Some(("profile", given)) => profiles::profiles(given),
         Some(("spool", given)) => spool::spool(given),
         Some(("sessions", given)) => sessions::sessions(given),
-        Some(("quarantine", given)) => spool::quarantine(given),
+        Some(("quarantine", given)) => quarantine::quarantine(given),
         Some(("token", given)) => token::token(given),
         Some(("rights", given)) => access::rights(given),
         Some(("password", given)) => access::password(given),

@@ -1,5 +1,4 @@
-//! `sensegate spool stat` and `sensegate quarantine list`: the data directory looked at from outside, also while the
-//! gateway runs.
+//! `sensegate spool stat`: the data directory looked at from outside, also while the gateway runs.
 
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ use super::{Exit, Failure, classes::print_json, print_plain, settled, sources, t
 use crate::{
     domain::{DropReason, Lane, UnixNanos},
     gateway::GatewayError,
-    spool::{LaneLedger, Quarantined, SpoolError, SpoolStat, quarantined, stat},
+    spool::{LaneLedger, SpoolError, SpoolStat, stat},
 };
 
 pub(super) fn spool(given: &ArgMatches) -> Result<(), Failure> {
@@ -20,37 +19,6 @@ pub(super) fn spool(given: &ArgMatches) -> Result<(), Failure> {
         return print_json(&stat_json(&stat));
     }
     print_plain(&stat_text(&stat))
-}
-
-pub(super) fn quarantine(given: &ArgMatches) -> Result<(), Failure> {
-    let Some((_, given)) = given.subcommand() else {
-        return Err(Failure::new(Exit::Usage, "quarantine list?"));
-    };
-    let from = given.get_one::<u64>("from").copied().unwrap_or_default();
-    let limit = given.get_one::<u32>("limit").copied().unwrap_or_default();
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let data_dir = settled(&sources(given))?.spool.data_dir;
-    let entries = quarantined(&data_dir, from, limit)?;
-    if given.get_flag("json") {
-        return print_json(&entries.iter().map(entry_json).collect());
-    }
-    let head = [
-        "NUMBER", "RECEIVED", "LANE", "REASON", "CLASS", "DEVICE", "BYTES", "DETAIL",
-    ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(entries.iter().map(|entry| {
-        vec![
-            entry.id.to_string(),
-            time_text(entry.received_at),
-            entry.lane.to_string(),
-            entry.reason.to_string(),
-            printable(&entry.class),
-            printable(&entry.device),
-            entry.payload.len().to_string(),
-            printable(&entry.detail),
-        ]
-    }));
-    print_plain(&table(&rows))
 }
 
 impl From<SpoolError> for Failure {
@@ -207,22 +175,7 @@ fn ledger_json(ledger: &LaneLedger) -> Value {
     })
 }
 
-fn entry_json(entry: &Quarantined) -> Value {
-    json!({
-        "id": entry.id,
-        "lane": entry.lane.name(),
-        "reason": entry.reason.name(),
-        "kind": if entry.encoded { "reading" } else { "payload" },
-        "class": entry.class,
-        "device": entry.device,
-        "topic": entry.topic,
-        "detail": entry.detail,
-        "received_at": time_text(entry.received_at),
-        "payload_hex": hex::encode(&entry.payload),
-    })
-}
-
-fn time_text(at: UnixNanos) -> String {
+pub(super) fn time_text(at: UnixNanos) -> String {
     time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0))
         .ok()
         .and_then(|at| {
@@ -233,7 +186,7 @@ fn time_text(at: UnixNanos) -> String {
 }
 
 /// What a device wrote may hold what a terminal obeys.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -45,6 +45,7 @@ pub use listener::{
     Transport, WEBSOCKET_PATH,
 };
 pub use print::example_toml;
+pub use quantity::parse_duration;
 #[expect(
     clippy::module_name_repetitions,
     reason = "each stage has an error by its name"

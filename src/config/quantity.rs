@@ -53,7 +53,10 @@ pub(super) fn size_text(bytes: u64) -> String {
 }
 
 /// Reads a duration: numbers with units, one or several (`1h30m`); a bare number is refused, for nobody knows its unit.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// It is none; in words that go behind the text.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     let mut millis = 0_u64;
     if rest == "0" {

@@ -121,5 +121,7 @@ coded!(
         QuarantineCapacity = 3, "quarantine_capacity";
         /// A stored block did not pass its check.
         Corruption = 4, "corruption";
+        /// An operator threw it out of quarantine.
+        Purged = 5, "purged";
     }
 );

@@ -53,6 +53,14 @@ pub enum GatewayError {
         /// What the system says.
         source: io::Error,
     },
+    /// The running gateway did not carry out what it was asked.
+    #[error("{}: the running gateway: {why}", path.display())]
+    Asked {
+        /// Its data directory.
+        path: PathBuf,
+        /// What it, or the system, says.
+        why: String,
+    },
     /// A task ended though nobody had asked it to.
     #[error(transparent)]
     Failed(TaskFailure),
@@ -75,7 +83,7 @@ impl GatewayError {
             | Self::Spool(SpoolError::Store(error))
             | Self::Vault(VaultError::Store(error)) => store_exit_code(error),
             Self::Spool(SpoolError::Book { .. }) => 65,
-            Self::Spool(_) | Self::Vault(_) => 74,
+            Self::Asked { .. } | Self::Spool(_) | Self::Vault(_) => 74,
         }
     }
 }

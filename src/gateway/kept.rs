@@ -8,7 +8,7 @@ use crate::{
     broker::{Receipt, archive},
     config::Config,
     domain::Clock,
-    spool::{self, Recovery, Spool, SpoolHealth, SpoolInlet, SpoolReader},
+    spool::{self, Quarantine, Recovery, Spool, SpoolHealth, SpoolInlet, SpoolReader},
     store::Store,
     supervise::TaskSet,
     vault::{self, Vault, VaultHealth},
@@ -23,6 +23,7 @@ const _: () = assert!(
 pub(super) struct Kept {
     pub(super) inlet: SpoolInlet<Receipt>,
     pub(super) reader: SpoolReader,
+    pub(super) quarantine: Quarantine,
     pub(super) memory: archive::Memory,
     pub(super) writers: Writers,
 }
@@ -36,6 +37,7 @@ impl Kept {
         Ok(Self {
             inlet: spool.inlet,
             reader: spool.reader,
+            quarantine: spool.quarantine,
             memory: vault.memory,
             writers: Writers {
                 vault: vault.writer.start()?,

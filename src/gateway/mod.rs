@@ -4,6 +4,8 @@
 mod error;
 mod bound;
 mod kept;
+mod operate;
+mod orders;
 mod reload;
 mod running;
 mod status;
@@ -14,6 +16,8 @@ mod watch;
     reason = "`Error` alone would say nothing where it is used"
 )]
 pub use error::GatewayError;
+pub use operate::{Action, Earnest, Request, Summary};
+pub use orders::{By, quarantine};
 pub use reload::Reread;
 
 use std::sync::Arc;

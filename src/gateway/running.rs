@@ -14,6 +14,7 @@ use super::{
     GatewayError,
     bound::Addresses,
     kept::{Kept, Writers},
+    orders::Operator,
     reload::{self, Reread},
     status::GatewayStatus,
     watch::Watch,
@@ -66,18 +67,15 @@ impl Running {
         let Kept {
             inlet,
             reader,
+            quarantine,
             memory,
             writers,
         } = Kept::open(&config, &clock)?;
 
         let (schema, schema_digest) = watch::channel(classes.digest());
         let mut delivery = TaskSet::new();
-        let uplink = Uplink::new(
-            config.uplink,
-            introduction(&config.node, schema_digest),
-            reader.clone(),
-            Arc::clone(&clock),
-        );
+        let hello = introduction(&config.node, schema_digest);
+        let uplink = Uplink::new(config.uplink, hello, reader.clone(), Arc::clone(&clock));
         let uplink_status = uplink.status();
         uplink.spawn(&mut delivery);
 
@@ -89,6 +87,8 @@ impl Running {
             inlet,
             Arc::clone(&clock),
         ));
+        Operator::new(quarantine, config.normalise.clone(), Arc::clone(&ingest))
+            .listen(&config.spool.data_dir, &mut reception);
         let broker = ports
             .mqtt
             .serve(

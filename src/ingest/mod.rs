@@ -6,8 +6,10 @@
 
 mod metrics;
 mod topic;
+mod replay;
 
 pub use metrics::METRICS;
+pub use replay::{Replay, Trust};
 
 use std::{
     cell::RefCell,
@@ -89,6 +91,16 @@ impl<R: Settle> Ingest<R> {
     pub fn replace(&self, classes: Arc<Classes>, profiles: Arc<Profiles>) {
         self.catalogue
             .store(Arc::new(Catalogue::new(classes, profiles)));
+    }
+
+    /// The classes and profiles in force.
+    #[must_use]
+    pub fn in_force(&self) -> (Arc<Classes>, Arc<Profiles>) {
+        let catalogue = self.catalogue.load();
+        (
+            Arc::clone(&catalogue.classes),
+            Arc::clone(&catalogue.profiles),
+        )
     }
 
     /// How many profiles are in force.
@@ -186,9 +198,14 @@ impl<R: Settle> Ingest<R> {
             let (class, device) = source.names();
             let lane = profile.lane(&catalogue.classes);
             let class = profile.first_class(&catalogue.classes).unwrap_or(class);
+            let client = if outcome.unread.is_empty() {
+                String::new()
+            } else {
+                source.sender.name()
+            };
             let mut entries = Vec::new();
             for Unread { range, reject } in &outcome.unread {
-                self.metrics.quarantined(reject.reason);
+                self.metrics.quarantined(class_label(catalogue, class), reject.reason);
                 entries.push(QuarantineEntry {
                     lane,
                     reason: reject.reason,
@@ -196,6 +213,7 @@ impl<R: Settle> Ingest<R> {
                     device,
                     topic: source.text,
                     detail: &reject.detail,
+                    client: &client,
                     received_at: source.received_at,
                     payload: source.payload.get(range.clone()).unwrap_or_default(),
                 });
@@ -260,6 +278,7 @@ impl<R: Settle> Ingest<R> {
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
         let (class, device) = source.names();
+        let client = source.sender.name();
         let entry = QuarantineEntry {
             lane,
             reason: reject.reason,
@@ -267,11 +286,14 @@ impl<R: Settle> Ingest<R> {
             device,
             topic: source.text,
             detail: &reject.detail,
+            client: &client,
             received_at: source.received_at,
             payload: source.payload,
         };
         self.spool.quarantine(entry, receipt)?;
-        self.metrics.quarantined(reject.reason);
+        let catalogue = self.catalogue.load();
+        self.metrics
+            .quarantined(class_label(&catalogue, class), reject.reason);
         tracing::debug!(
             topic = source.text,
             reason = %reject.reason,
@@ -319,6 +341,12 @@ impl Ingest<Receipt> {
         self.metrics.refused(refusal);
         Offer::Refused(receipt, refusal)
     }
+}
+
+/// A class as a label: what devices write into topics must not make series.
+fn class_label(catalogue: &Catalogue, class: &str) -> String {
+    let known = catalogue.classes.get(class).map(Class::id);
+    known.unwrap_or("unknown").to_owned()
 }
 
 /// A publish on a topic of ingest.

@@ -3,7 +3,10 @@
 
 use std::{fmt::Write as _, ops::Range};
 
-use super::wire;
+use prost::Message as _;
+
+use super::{payload::Reject, wire};
+use crate::{domain::QuarantineReason, proto::platform::Reading};
 
 /// Key of `Reading.attributes`.
 const ATTRIBUTES: u8 = 8 << 3 | wire::LENGTH;
@@ -11,6 +14,30 @@ const ENTRY_KEY: u8 = 1 << 3 | wire::LENGTH;
 const ENTRY_VALUE: u8 = 2 << 3 | wire::LENGTH;
 /// What stands before the name of a member that the class does not know.
 pub(super) const MEMBER_PREFIX: &str = "member.";
+
+/// Key of `Batch.readings`.
+const READINGS: u8 = 15 << 3 | wire::LENGTH;
+
+/// An encoded reading with one more attribute, as an entry of `Batch.readings`. A name that it has already takes the new
+/// value, as protobuf reads maps.
+///
+/// # Errors
+/// The bytes are no encoded reading.
+pub fn with_attribute(reading: &[u8], (name, value): (&str, &str)) -> Result<Vec<u8>, Reject> {
+    let decoded = Reading::decode(reading)
+        .map_err(|error| Reject::new(QuarantineReason::MalformedProtobuf, error.to_string()))?;
+    if decoded.device_id.is_empty() {
+        return Err(Reject::new(QuarantineReason::Empty, "a reading of no device"));
+    }
+    let mut attributes = Attributes::default();
+    attributes.put_transport(name, value);
+    let mut bytes = vec![READINGS];
+    let length = reading.len() + attributes.bytes.len();
+    wire::put_varint(&mut bytes, length as u64);
+    bytes.extend_from_slice(reading);
+    bytes.extend_from_slice(&attributes.bytes);
+    Ok(bytes)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Attributes {

@@ -34,6 +34,7 @@ mod profile;
 mod protobuf;
 pub mod render;
 
+pub use attributes::with_attribute;
 pub use class::{Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
 pub use memory::Memory;

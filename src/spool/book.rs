@@ -33,6 +33,9 @@ use crate::domain::{DropReason, Lane, Sequence, SequenceRange};
 pub(super) const MAGIC: [u8; 8] = *b"SGBOOK\0\x01";
 const PREFIX_BYTES: usize = 10;
 const FIELDS: usize = 9;
+/// Reasons up to this code always stand in a book; later ones only once something was dropped for them, so that software
+/// that does not know them can open what has none.
+const REASONS_ALWAYS: u8 = 4;
 
 /// Where a lane stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +139,11 @@ impl Book {
         let mut out = Vec::with_capacity(PREFIX_BYTES + 8 * FIELDS + 9 * DropReason::ALL.len() + 4);
         out.extend_from_slice(&MAGIC);
         out.push(self.lane.number());
-        out.push(u8::try_from(DropReason::ALL.len()).unwrap_or(u8::MAX));
+        let told = |reason: &&DropReason| {
+            reason.code() <= REASONS_ALWAYS || ledger.dropped(**reason) > 0
+        };
+        let reasons: Vec<DropReason> = DropReason::ALL.iter().filter(told).copied().collect();
+        out.push(u8::try_from(reasons.len()).unwrap_or(u8::MAX));
         let fields: [u64; FIELDS] = [
             self.low.0,
             self.next.0,
@@ -151,9 +158,9 @@ impl Book {
         for field in fields {
             out.extend_from_slice(&field.to_be_bytes());
         }
-        for reason in DropReason::ALL {
+        for reason in reasons {
             out.push(reason.code());
-            out.extend_from_slice(&ledger.dropped(*reason).to_be_bytes());
+            out.extend_from_slice(&ledger.dropped(reason).to_be_bytes());
         }
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_be_bytes());
@@ -234,6 +241,17 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Book::decode(&flipped), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_reason_of_later_software_stands_in_a_book_only_once_it_was_needed() {
+        let mut book = book();
+        assert_eq!(book.encode().get(9), Some(&REASONS_ALWAYS));
+        book.ledger.quarantined -= 1;
+        book.ledger.drop_more(DropReason::Purged, 1);
+        let bytes = book.encode();
+        assert_eq!(bytes.get(9), Some(&(REASONS_ALWAYS + 1)));
+        assert_eq!(Book::decode(&bytes), Some(book));
     }
 
     #[test]

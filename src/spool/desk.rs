@@ -28,6 +28,7 @@ use crate::{
 
 /// A full lane is emptied a little below its bound, so that not every commit has to drop.
 const DROP_FRACTION: u64 = 64;
+
 /// The spool is being closed and the disk takes nothing: what it said last.
 #[derive(Debug)]
 pub(super) struct GaveUp(pub(super) String);
@@ -51,6 +52,7 @@ pub(super) struct Draft {
 pub(super) struct DeskBounds {
     pub(super) lanes: LaneMap<LaneBounds>,
     pub(super) quarantine_bytes_max: u64,
+    pub(super) block_readings_max: usize,
 }
 
 /// The writer's state.
@@ -89,6 +91,14 @@ impl Desk {
     /// Bytes of each lane on disk.
     pub(super) fn stored_bytes(&self) -> LaneMap<u64> {
         LaneMap::from_fn(|lane| self.books.lanes[lane].bytes)
+    }
+
+    pub(super) fn lane_bounds(&self, lane: Lane) -> LaneBounds {
+        self.bounds.lanes[lane]
+    }
+
+    pub(super) const fn block_readings_max(&self) -> u64 {
+        self.bounds.block_readings_max as u64
     }
 
     pub(super) fn draft(&self) -> Draft {
@@ -252,7 +262,7 @@ impl Desk {
     }
 
     /// Blocks take their sequences and are compressed.
-    fn place(&mut self, draft: &mut Draft, contents: &mut Contents) -> (Vec<(Lane, Fresh)>, u64) {
+    pub(super) fn place(&mut self, draft: &mut Draft, contents: &mut Contents) -> (Vec<(Lane, Fresh)>, u64) {
         let now = self.shared.clock.now();
         let mut readings = 0;
         let mut fresh = Vec::with_capacity(contents.blocks.len());
@@ -288,7 +298,7 @@ impl Desk {
     }
 
     /// Lets readers see what was committed.
-    fn show(&self, fresh: Vec<(Lane, Fresh)>) {
+    pub(super) fn show(&self, fresh: Vec<(Lane, Fresh)>) {
         let mut new = LaneMap::from_fn(|_| false);
         let mut tail = lock(&self.shared.tail);
         for (lane, fresh) in fresh {

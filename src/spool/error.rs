@@ -42,6 +42,9 @@ pub enum SpoolError {
     /// The writer did not answer in time: the disk takes no writes. Try again later.
     #[error("lane {0}: the spool's writer does not answer; see the readiness of the disk")]
     Unanswered(Lane),
+    /// The writer did not answer an operator's order in time, or takes none: try again later.
+    #[error("the spool's writer does not answer; what it does later is not done twice: try again")]
+    Unreleased,
     /// The spool was closed while somebody still waited, and the disk took no writes.
     #[error(
         "spool closed with {receipts} receipts unsettled, because the disk took no writes: {cause}"

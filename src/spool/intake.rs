@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A block is closed at this size, whatever its readings count: it must fit a message to the platform.
-const BLOCK_BYTES_MAX: usize = 1 << 20;
+pub(super) const BLOCK_BYTES_MAX: usize = 1 << 20;
 /// What a receipt or a small payload costs beside its bytes.
 const OVERHEAD_BYTES: usize = 64;
 /// How often one who was refused by a full lane tries again, if nothing happens earlier.

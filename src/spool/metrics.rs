@@ -2,9 +2,9 @@
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::book::Book;
+use super::{book::Book, quarantine::Sum};
 use crate::{
-    domain::{DropReason, Lane, LaneMap, UnixNanos},
+    domain::{DropReason, Lane, LaneMap, QuarantineReason, UnixNanos},
     telemetry::{Kind, Metric},
 };
 
@@ -17,6 +17,8 @@ const QUARANTINED: &str = "sensegate_readings_quarantined";
 const LANE_BYTES: &str = "sensegate_spool_lane_bytes";
 const OLDEST_AGE: &str = "sensegate_spool_oldest_age_seconds";
 const QUARANTINE_BYTES: &str = "sensegate_quarantine_bytes";
+const QUARANTINE_ENTRIES: &str = "sensegate_quarantine_entries";
+const QUARANTINE_RELEASED: &str = "sensegate_quarantine_released_total";
 const COMMIT_SECONDS: &str = "sensegate_spool_commit_seconds";
 const GROUP_READINGS: &str = "sensegate_spool_group_readings";
 const RAW_BYTES: &str = "sensegate_spool_block_raw_bytes_total";
@@ -92,6 +94,18 @@ pub const METRICS: &[Metric] = &[
         "Age of the oldest undelivered reading.",
     ),
     metric(QUARANTINE_BYTES, Kind::Gauge, &[], "Bytes in quarantine."),
+    metric(
+        QUARANTINE_ENTRIES,
+        Kind::Gauge,
+        &["reason"],
+        "Entries in quarantine, by reason.",
+    ),
+    metric(
+        QUARANTINE_RELEASED,
+        Kind::Counter,
+        &[],
+        "Entries that operators replayed or purged.",
+    ),
     metric(
         COMMIT_SECONDS,
         Kind::Histogram,
@@ -188,6 +202,8 @@ fn float(number: u64) -> f64 {
 pub(super) struct WriterMetrics {
     lanes: LaneMap<LaneHandles>,
     quarantine_bytes: Gauge,
+    quarantine_entries: Vec<(QuarantineReason, Gauge)>,
+    quarantine_released: Counter,
     pub(super) commit_seconds: Histogram,
     group_readings: Histogram,
     raw_bytes: Counter,
@@ -201,9 +217,14 @@ impl WriterMetrics {
     pub(super) fn new() -> Self {
         let writable = gauge!(WRITABLE);
         writable.set(1.0);
+        let entries = |reason: &QuarantineReason| {
+            (*reason, gauge!(QUARANTINE_ENTRIES, "reason" => reason.name()))
+        };
         Self {
             lanes: LaneMap::from_fn(LaneHandles::new),
             quarantine_bytes: gauge!(QUARANTINE_BYTES),
+            quarantine_entries: QuarantineReason::ALL.iter().map(entries).collect(),
+            quarantine_released: counter!(QUARANTINE_RELEASED),
             commit_seconds: histogram!(COMMIT_SECONDS),
             group_readings: histogram!(GROUP_READINGS),
             raw_bytes: counter!(RAW_BYTES),
@@ -233,8 +254,15 @@ impl WriterMetrics {
         self.writable.set(1.0);
     }
 
-    pub(super) fn quarantine(&self, bytes: u64) {
-        self.quarantine_bytes.set(float(bytes));
+    pub(super) fn quarantine(&self, sum: &Sum) {
+        self.quarantine_bytes.set(float(sum.bytes));
+        for (reason, gauge) in &self.quarantine_entries {
+            gauge.set(float(sum.count(*reason)));
+        }
+    }
+
+    pub(super) fn released(&self, entries: usize) {
+        self.quarantine_released.increment(entries as u64);
     }
 
     pub(super) fn lane(&self, book: &Book, oldest: Option<UnixNanos>, now: UnixNanos) {

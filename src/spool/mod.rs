@@ -11,7 +11,7 @@
 //! (`keys`), and a book for each lane says where it stands and keeps the ledger (`book`), in the same batch. It knows
 //! neither MQTT nor gRPC, and of a reading only where it ends.
 //!
-//! Read in this order: `block`, `keys`, `book`; `intake`, `writer`, `desk`, `save`; `reader`, `retire`, `mend`; `open`.
+//! Read in this order: `block`, `keys`, `book`; `intake`, `writer`, `desk`, `save`; `reader`, `retire`, `mend`; `open`. Beside the flow: `quarantine`, `selection`, `release`.
 
 mod block;
 mod keys;
@@ -19,6 +19,7 @@ mod ranges;
 mod ledger;
 mod book;
 mod quarantine;
+mod selection;
 mod readings;
 mod error;
 mod metrics;
@@ -30,6 +31,7 @@ mod intake;
 mod writer;
 mod desk;
 mod save;
+mod release;
 mod reader;
 mod retire;
 mod mend;
@@ -55,6 +57,8 @@ pub use ledger::{LaneLedger, Ledger};
 pub use metrics::METRICS;
 pub use open::{Opened, Recovery, Spool};
 pub use quarantine::{QuarantineEntry, Quarantined};
+pub use release::{Fate, Quarantine, Released, Replayed};
+pub use selection::{Page, QuarantineSight, Selection};
 pub use reader::{Commits, Item, LaneState};
-pub use stat::{LaneStat, quarantined, stat};
+pub use stat::{LaneStat, stat};
 pub use writer::RunningWriter;

@@ -16,6 +16,7 @@ use super::{
     reader::SpoolReader,
     recount::{self, Recount},
     recovery,
+    release::Quarantine,
     shared::{Origin, Shared},
     writer::SpoolWriter,
 };
@@ -36,6 +37,8 @@ pub struct Opened<R> {
     pub inlet: SpoolInlet<R>,
     /// What the uplink reads.
     pub reader: SpoolReader,
+    /// What operators look at and change.
+    pub quarantine: Quarantine,
     /// To be started; until then nothing is committed.
     pub writer: SpoolWriter<R>,
     /// What was found on disk.
@@ -128,12 +131,14 @@ impl Spool {
         let bounds = DeskBounds {
             lanes: config.lanes,
             quarantine_bytes_max: config.quarantine_bytes_max,
+            block_readings_max: config.group.block_readings_max,
         };
         let intake = Arc::new(Intake::new(config.lanes, config.group, Arc::clone(&shared)));
         let desk = Desk::new(Arc::clone(&shared), books, bounds, blocks);
         Ok(Opened {
             inlet: SpoolInlet::new(Arc::clone(&intake)),
             reader: SpoolReader::new(Arc::clone(&shared)),
+            quarantine: Quarantine::new(Arc::clone(&shared)),
             writer: SpoolWriter::new(intake, shared, desk),
             recovery,
         })

@@ -1,29 +1,34 @@
 //! What could not be read, kept with its bytes until an operator has looked at it; bounded, the oldest goes first.
 //!
 //! ```text
-//! 0      version       1
+//! 0      version       2
 //! 1      reason        `QuarantineReason`
 //! 2      lane
 //! 3      kind          0 a payload as the device sent it, 1 an encoded reading that the platform refused
 //! 4..8   CRC-32C       over bytes 0..4 and everything from byte 8 on
 //! 8..16  received at   Unix nanoseconds
-//! 16..32 lengths       of class, device, topic, detail: u32 each
-//! 32..   class, device, topic, detail, payload
+//! 16..36 lengths       of class, device, topic, detail, client: u32 each
+//! 36..   class, device, topic, detail, client, payload
 //! ```
-//! All numbers are big-endian. An entry counts as one reading in its lane's ledger.
+//! All numbers are big-endian. Entries of version 1 lack the client, its length included, and are read as well. An entry
+//! counts as one reading in its lane's ledger. How entries leave by an operator's command: `release`.
 
-use std::ops::Range;
-
-use super::{error::SpoolError, keys};
+use super::keys;
 use crate::{
     domain::{Lane, QuarantineReason, UnixNanos},
     store::{Batch, Key, Start, Step, Store, StoreError},
 };
 
-const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 32;
-/// Bytes kept of each of class, device, topic and detail.
+const VERSION: u8 = 2;
+/// The version before clients were kept.
+const VERSION_WITHOUT_CLIENT: u8 = 1;
+/// What stands before the lengths.
+const HEADER_BYTES: usize = 16;
+/// Bytes kept of each of class, device, topic, detail and client.
 const TEXT_BYTES_MAX: usize = 4096;
+
+/// Where an entry that is damaged itself is taken to stand.
+pub(super) const OF_DAMAGED: (Lane, QuarantineReason) = (Lane::Telemetry, QuarantineReason::Empty);
 
 /// A payload that cannot be read, on its way to quarantine.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +45,9 @@ pub struct QuarantineEntry<'a> {
     pub topic: &'a str,
     /// More of why, for people.
     pub detail: &'a str,
+    /// Who sent it, as the broker let it in: `class/device`, an application's name, or `anonymous`; empty where nobody
+    /// did.
+    pub client: &'a str,
     /// When it was received.
     pub received_at: UnixNanos,
     /// Its bytes.
@@ -65,6 +73,8 @@ pub struct Quarantined {
     pub topic: String,
     /// More of why, for people.
     pub detail: String,
+    /// Who sent it; empty for an encoded reading and for what an earlier version put in.
+    pub client: String,
     /// When it was received; for an encoded reading, when its block was.
     pub received_at: UnixNanos,
     /// Its bytes.
@@ -84,8 +94,15 @@ pub(super) enum Kind {
 }
 
 pub(super) fn encode(entry: &QuarantineEntry<'_>, kind: Kind) -> Vec<u8> {
-    let texts = [entry.class, entry.device, entry.topic, entry.detail].map(clipped);
-    let bytes = texts.iter().map(|text| text.len()).sum::<usize>() + entry.payload.len();
+    let texts = [
+        entry.class,
+        entry.device,
+        entry.topic,
+        entry.detail,
+        entry.client,
+    ]
+    .map(clipped);
+    let bytes = texts.iter().map(|text| text.len() + 4).sum::<usize>() + entry.payload.len();
     let mut out = Vec::with_capacity(HEADER_BYTES + bytes);
     out.extend_from_slice(&[
         VERSION,
@@ -123,17 +140,22 @@ pub(super) fn peek(entry: &[u8]) -> Option<(Lane, QuarantineReason)> {
     ))
 }
 
-fn decode(id: u64, entry: &[u8]) -> Option<Quarantined> {
+pub(super) fn decode(id: u64, entry: &[u8]) -> Option<Quarantined> {
     let (lane, reason) = peek(entry)?;
     let (header, mut rest) = entry.split_first_chunk::<HEADER_BYTES>()?;
-    let [version, _, _, kind, c0, c1, c2, c3, numbers @ ..] = header;
+    let [version, _, _, kind, c0, c1, c2, c3, received_at @ ..] = header;
     let kept = u32::from_be_bytes([*c0, *c1, *c2, *c3]);
-    if *version != VERSION || Some(kept) != checksum(entry) {
+    if Some(kept) != checksum(entry) {
         return None;
     }
-    let (received_at, lengths) = numbers.split_first_chunk::<8>()?;
-    let (lengths, _) = lengths.as_chunks::<4>();
-    let mut texts = lengths.iter().map(|length| {
+    let texts = match *version {
+        VERSION => 5,
+        VERSION_WITHOUT_CLIENT => 4,
+        _ => return None,
+    };
+    let (lengths, behind) = rest.split_at_checked(4 * texts)?;
+    rest = behind;
+    let mut texts = lengths.as_chunks::<4>().0.iter().map(|length| {
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (text, behind) = rest.split_at_checked(length)?;
         rest = behind;
@@ -141,6 +163,7 @@ fn decode(id: u64, entry: &[u8]) -> Option<Quarantined> {
     });
     let (class, device) = (texts.next()??, texts.next()??);
     let (topic, detail) = (texts.next()??, texts.next()??);
+    let client = texts.next().unwrap_or_else(|| Some(String::new()))?;
     drop(texts);
     Some(Quarantined {
         id,
@@ -151,6 +174,7 @@ fn decode(id: u64, entry: &[u8]) -> Option<Quarantined> {
         device,
         topic,
         detail,
+        client,
         received_at: UnixNanos(u64::from_be_bytes(*received_at)),
         payload: rest.to_vec(),
     })
@@ -198,6 +222,14 @@ impl Sum {
         keys::quarantine(id)
     }
 
+    /// Lets an entry go.
+    pub(super) fn release(&mut self, reason: QuarantineReason, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+        if let Some(count) = self.slot(reason) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Lets the oldest entries go until the bound holds; the lanes whose ledger is concerned.
     pub(super) fn evict(
         &mut self,
@@ -219,12 +251,8 @@ impl Sum {
                 }
                 batch.delete(*key);
                 self.low = keys::number(key) + 1;
-                self.bytes = self.bytes.saturating_sub(entry.len() as u64);
-                let (lane, reason) =
-                    peek(entry).unwrap_or((Lane::Telemetry, QuarantineReason::Empty));
-                if let Some(count) = self.slot(reason) {
-                    *count = count.saturating_sub(1);
-                }
+                let (lane, reason) = peek(entry).unwrap_or(OF_DAMAGED);
+                self.release(reason, entry.len());
                 lanes.push(lane);
                 Step::Next
             },
@@ -270,23 +298,6 @@ impl Sum {
     }
 }
 
-/// Entries from a number on, ascending, at most so many.
-pub(super) fn list(store: &Store, from: u64, most: usize) -> Result<Vec<Quarantined>, SpoolError> {
-    let mut found = Vec::new();
-    let bounds: Range<Key> = keys::quarantine(from)..keys::quarantine_end();
-    store.scan(bounds.clone(), Start::At(bounds.start), |key, entry| {
-        if found.len() >= most {
-            return Step::Stop;
-        }
-        match decode(keys::number(key), entry) {
-            Some(entry) => found.push(entry),
-            None => tracing::error!(id = keys::number(key), "quarantine entry is damaged"),
-        }
-        Step::Next
-    })?;
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -300,6 +311,7 @@ mod tests {
         device: "1",
         topic: "v1/manhole_cover/1/up",
         detail: "code \"ajar\"",
+        client: "manhole_cover/1",
         received_at: UnixNanos(5),
         payload: b"{\"state\":\"ajar\"}",
     };
@@ -325,6 +337,28 @@ mod tests {
             (ENTRY.payload, false)
         );
         assert_eq!(entry.received_at, ENTRY.received_at);
+        assert_eq!(entry.client, ENTRY.client);
+    }
+
+    /// An entry as version 1 wrote it: class `c`, device `d`, topic `t`, detail `x`, payload `{`.
+    const FIRST_VERSION: &str =
+        "0101030042e43f0800000000000000050000000100000001000000010000000163647478 7b";
+
+    #[test]
+    fn an_entry_of_the_first_version_is_read_without_its_client() {
+        let bytes = hex::decode(FIRST_VERSION.replace(' ', "")).unwrap();
+        let entry = decode(3, &bytes).unwrap();
+        assert_eq!(
+            (entry.lane, entry.reason),
+            (Lane::Bulk, QuarantineReason::MalformedJson)
+        );
+        assert_eq!((entry.class.as_str(), entry.device.as_str()), ("c", "d"));
+        assert_eq!((entry.topic.as_str(), entry.detail.as_str()), ("t", "x"));
+        assert_eq!(
+            (entry.client.as_str(), entry.payload.as_slice()),
+            ("", &b"{"[..])
+        );
+        assert_eq!(entry.received_at, UnixNanos(5));
     }
 
     #[test]

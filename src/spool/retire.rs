@@ -242,6 +242,7 @@ impl Leaving<'_> {
                 device: &device,
                 topic: "",
                 detail: reason,
+                client: "",
                 received_at: header.oldest,
                 payload: reading,
             };

@@ -170,7 +170,7 @@ impl Desk {
             let oldest = self.shared.view(lane).oldest_received_at;
             self.metrics.lane(book, oldest, now);
         }
-        self.metrics.quarantine(self.books.sum.bytes);
+        self.metrics.quarantine(&self.books.sum);
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{health::Health, ledger::LaneLedger, ranges::RangeSet, tail::Tail};
+use super::{health::Health, ledger::LaneLedger, ranges::RangeSet, release::Order, tail::Tail};
 use crate::{
     domain::{Clock, Incarnation, Lane, LaneMap, Sequence, SequenceRange, UnixNanos},
     store::Store,
@@ -100,6 +100,8 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) tail: Mutex<Tail>,
     pub(super) inbox: Mutex<LaneMap<LaneInbox>>,
+    /// What operators asked of the quarantine.
+    pub(super) orders: Mutex<Vec<Order>>,
     /// In flight: not to be dropped for want of room.
     pub(super) held: Mutex<LaneMap<Option<SequenceRange>>>,
     views: LaneMap<Mutex<View>>,
@@ -126,6 +128,7 @@ impl Shared {
             health: Health::default(),
             tail: Mutex::new(Tail::new(origin.tail_bytes_max)),
             inbox: Mutex::default(),
+            orders: Mutex::default(),
             held: Mutex::default(),
             views: LaneMap::from_fn(|_| Mutex::default()),
             changed: LaneMap::from_fn(|_| watch::Sender::new(0)),

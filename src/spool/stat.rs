@@ -6,7 +6,6 @@ use super::{
     error::SpoolError,
     ledger::Ledger,
     open::{incarnation, ledger_of, read_books},
-    quarantine::{self, Quarantined},
     recount::{self, Inventory},
 };
 use crate::{
@@ -107,16 +106,4 @@ pub fn stat(data_dir: &Path) -> Result<SpoolStat, SpoolError> {
         damaged_bytes: books.sum.damaged_bytes,
         table_bytes: store.table_bytes(),
     })
-}
-
-/// Entries in quarantine from number `from` on, ascending, at most so many.
-///
-/// # Errors
-/// As [`stat`].
-pub fn quarantined(
-    data_dir: &Path,
-    from: u64,
-    most: usize,
-) -> Result<Vec<Quarantined>, SpoolError> {
-    quarantine::list(&Store::look(data_dir)?, from, most)
 }

@@ -93,6 +93,7 @@ impl<R: Settle> SpoolWriter<R> {
                 return Err(SpoolError::Unsettled { receipts, cause });
             }
             if closed && idle {
+                self.desk.leave_orders();
                 break;
             }
             if closed {
@@ -139,7 +140,8 @@ impl<R: Settle> SpoolWriter<R> {
         }
         group.clear();
         self.intake.settled();
-        if something {
+        let released = self.desk.carry_out()?;
+        if something || released {
             self.desk.make_room()?;
             self.desk.tidy();
         }

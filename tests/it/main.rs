@@ -18,6 +18,7 @@ mod mqtt;
 mod path;
 mod platform;
 mod profiles;
+mod quarantine;
 mod stop;
 mod support;
 mod transport;

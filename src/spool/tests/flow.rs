@@ -240,7 +240,7 @@ fn what_cannot_be_read_is_durable_in_quarantine_and_bounded() {
     assert_eq!(ledger.quarantined + dropped, 20);
     assert!(dropped > 0 && ledger.quarantined > 5);
     bench.close();
-    let kept = super::super::quarantined(dir.path(), 0, 100).unwrap();
+    let kept = listed(dir.path());
     assert_eq!(kept.len() as u64, ledger.quarantined);
     assert_eq!(kept.last().unwrap().payload, vec![19; 500]);
     assert_eq!(kept.last().unwrap().topic, "v1/manhole_cover/d1/up");
@@ -282,7 +282,7 @@ fn a_reading_that_the_platform_refuses_goes_to_quarantine_and_the_rest_is_delive
     );
     assert_eq!(bench.reader.lane_state(Lane::Telemetry).bytes, 0);
     bench.close();
-    let kept = super::super::quarantined(dir.path(), 0, 9).unwrap();
+    let kept = listed(dir.path());
     assert_eq!(
         (kept[0].device.as_str(), kept[0].class.as_str()),
         ("d1", "abc")
@@ -382,7 +382,7 @@ fn closing_settles_everything_that_was_taken() {
     let incarnation = bench.reader.incarnation();
     bench.writer.close().unwrap();
     assert_eq!(bench.settled.try_iter().count(), 1000);
-    drop((bench.inlet, bench.reader));
+    drop((bench.inlet, bench.reader, bench.quarantine));
     let bench = Bench::open(&config(dir.path()));
     assert_eq!(bench.reader.incarnation(), incarnation);
     assert_eq!(bench.ledger(Lane::Bulk).spooled, 1000);

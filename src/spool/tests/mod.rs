@@ -3,6 +3,7 @@
 mod flow;
 mod loss;
 mod model;
+mod quarantine;
 
 use std::{
     collections::BTreeMap,
@@ -64,6 +65,7 @@ fn config(dir: &Path) -> SpoolConfig {
 struct Bench {
     inlet: SpoolInlet<Slip>,
     reader: SpoolReader,
+    quarantine: super::Quarantine,
     writer: RunningWriter<Slip>,
     recovery: Recovery,
     slips: mpsc::Sender<(u64, Outcome)>,
@@ -77,6 +79,7 @@ impl Bench {
         Self {
             inlet: opened.inlet,
             reader: opened.reader,
+            quarantine: opened.quarantine,
             writer: opened.writer.start().unwrap(),
             recovery: opened.recovery,
             slips,
@@ -103,17 +106,7 @@ impl Bench {
     }
 
     fn quarantine(&self, lane: Lane, payload: &[u8]) -> Outcome {
-        let entry = QuarantineEntry {
-            lane,
-            reason: QuarantineReason::MalformedJson,
-            class: "manhole_cover",
-            device: "d1",
-            topic: "v1/manhole_cover/d1/up",
-            detail: "not JSON",
-            received_at: UnixNanos(7),
-            payload,
-        };
-        self.inlet.quarantine(entry, self.slip(0)).unwrap();
+        self.inlet.quarantine(entry(lane, payload), self.slip(0)).unwrap();
         self.settled.recv_timeout(PATIENCE).unwrap().1
     }
 
@@ -183,6 +176,26 @@ impl Bench {
     fn close(self) {
         self.writer.close().unwrap();
     }
+}
+
+fn entry(lane: Lane, payload: &[u8]) -> QuarantineEntry<'_> {
+    QuarantineEntry {
+        lane,
+        reason: QuarantineReason::MalformedJson,
+        class: "manhole_cover",
+        device: "d1",
+        topic: "v1/manhole_cover/d1/up",
+        detail: "not JSON",
+        client: "manhole_cover/d1",
+        received_at: UnixNanos(7),
+        payload,
+    }
+}
+
+/// All of the quarantine, looked at from outside.
+fn listed(dir: &Path) -> Vec<super::Quarantined> {
+    let sight = super::QuarantineSight::of(dir).unwrap();
+    sight.page(&super::Selection::default(), 0).unwrap().entries
 }
 
 fn range(first: u64, next: u64) -> SequenceRange {
