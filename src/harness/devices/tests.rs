@@ -92,6 +92,7 @@ fn a_replaying_device_sends_its_series_once_with_its_recorded_times() {
     let mut roster = Roster {
         patterns: embedded().unwrap(),
         members: Vec::new(),
+        dialects: Vec::new(),
     };
     roster.add_replays(recorded().unwrap(), "x-");
     assert_eq!(roster.members.len(), 2);
