@@ -17,6 +17,8 @@ use crate::{
 
 /// A moment with digits down to the nanosecond, to see which of them a format keeps: 2024-01-23T03:31:40.250000007Z.
 const PROBE_AT: UnixNanos = UnixNanos(1_705_980_700_250_000_007);
+/// Digits that texts have in formats that take nothing else.
+const TEXT_DIGITS: [usize; 4] = [16, 8, 12, 10];
 /// How often a number that a format has no room for is halved.
 const HALVINGS: i32 = 40;
 /// What the trial of a payload may give.
@@ -66,11 +68,12 @@ enum Naming {
 }
 
 impl Naming {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Free,
         Self::Digits(12),
         Self::Digits(10),
         Self::Digits(14),
+        Self::Digits(16),
         Self::Digits(8),
         Self::Digits(6),
         Self::Part,
@@ -95,6 +98,10 @@ enum Said {
     Not,
     /// As it is, by this factor where the format has less room than the class.
     Value { factor: f64 },
+    /// The same without its sign, which the format lacks.
+    Magnitude { factor: f64 },
+    /// A text of so many digits.
+    Digits(usize),
     /// One of these; the first is the calm one.
     Choice(Vec<Intended>),
 }
@@ -251,21 +258,19 @@ impl Dialect {
             return Ok((Said::Choice(choices), first));
         }
         let mut fault = String::new();
-        for halving in 0..HALVINGS {
-            let factor = 0.5_f64.powi(halving);
-            let said = Said::Value { factor };
-            let value = intended(property, &said, awkward(property));
-            let Some(value) = value else { break };
-            let values = [(property.number, value)];
-            match inverse.write(&self.intent(device, &values)) {
-                Ok(_) => {
-                    let [(_, value)] = values;
-                    return Ok((said, Some(value)));
-                }
+        for said in shapes(property) {
+            let of = |value| Some((property.number, intended(property, &said, value)?));
+            let [low, high] = bounds(property).map(of);
+            let (Some(low), Some(high)) = (low, high) else {
+                continue;
+            };
+            let mut is_said = |value: &(u32, Intended)| {
+                let values = std::slice::from_ref(value);
+                inverse.write(&self.intent(device, values))
+            };
+            match is_said(&low).and_then(|_| is_said(&high)) {
+                Ok(_) => return Ok((said, Some(high.1))),
                 Err(why) => fault = why.to_string(),
-            }
-            if !matches!(values, [(_, Intended::Number(_))]) {
-                break;
             }
         }
         Err(fault)
@@ -303,15 +308,29 @@ impl Dialect {
     }
 }
 
-/// The highest value of a property, with more digits than most formats have.
-fn awkward(property: &Property) -> f64 {
+/// What a property may be in a format, the likeliest first.
+fn shapes(property: &Property) -> Vec<Said> {
+    let factors = || (0..HALVINGS).map(|halving| 0.5_f64.powi(halving));
     match &property.shape {
-        Shape::Real { high, .. } => high * (1.0 - 1.234_567_89e-6),
-        Shape::Signed { high, .. } | Shape::Unsigned { high, .. } | Shape::Counter { high, .. } => {
-            *high
-        }
-        Shape::Flag | Shape::State(_) => 0.0,
-        Shape::Text => 7.0,
+        Shape::Flag | Shape::State(_) => vec![Said::Value { factor: 1.0 }],
+        Shape::Text => std::iter::once(Said::Value { factor: 1.0 })
+            .chain(TEXT_DIGITS.map(Said::Digits))
+            .collect(),
+        _ => factors()
+            .map(|factor| Said::Value { factor })
+            .chain(factors().map(|factor| Said::Magnitude { factor }))
+            .collect(),
+    }
+}
+
+/// The lowest and the highest value of a property, with more digits than most formats have.
+fn bounds(property: &Property) -> [f64; 2] {
+    match &property.shape {
+        Shape::Real { low, high, .. } => [*low, high - (high - low) * 1.234_567_89e-6],
+        Shape::Signed { low, high } | Shape::Unsigned { low, high } => [*low, *high],
+        Shape::Counter { high, .. } => [0.0, *high],
+        Shape::Flag | Shape::State(_) => [0.0, 0.0],
+        Shape::Text => [0.0, 7.0],
     }
 }
 
@@ -330,7 +349,15 @@ fn intended(property: &Property, said: &Said, value: f64) -> Option<Intended> {
             };
             return choices.get(at.min(choices.len().saturating_sub(1))).cloned();
         }
-        Said::Value { factor } => *factor,
+        Said::Digits(width) => {
+            let width = *width;
+            return Some(Intended::Text(format!("{value:0width$.0}")));
+        }
+        Said::Value { factor } | Said::Magnitude { factor } => *factor,
+    };
+    let value = match said {
+        Said::Magnitude { .. } => value.abs(),
+        _ => value,
     };
     let decimals = |decimals: usize| {
         let text = format!("{:.decimals$}", value * factor);

@@ -396,6 +396,7 @@ impl<'p> Inverse<'p> {
             own.next().is_none_or(|source| is_here(inverse, *source))
         };
         let mut open: Vec<&Place<'_>> = places.iter().filter(|place| own(self, place)).collect();
+        open.sort_by_key(|place| place.wish.is_last());
         while !open.is_empty() {
             let before = open.len();
             let mut fault = None;

@@ -16,6 +16,7 @@ use super::{
         },
         number::Number,
         plan::Table,
+        spec::Rounding,
         stage::Source,
     },
     forms::{Form, Kept},
@@ -31,6 +32,16 @@ pub(super) const OF_OBJECT: [&str; 3] = ["system_type", "system_address", "part_
 pub(super) struct Heard {
     pub(super) value: Kept,
     pub(super) unit: Option<&'static str>,
+}
+
+impl Heard {
+    /// The whole number that it is, if it is one.
+    pub(super) fn whole(&self) -> Option<i128> {
+        match &self.value {
+            Kept::Number(number) => number.to_whole(Rounding::Exact),
+            _ => None,
+        }
+    }
 }
 
 /// The form that a source takes, and the unit that the codec gives it.
@@ -135,10 +146,17 @@ impl<'a> Side<'a> {
             .key_of(source)
             .ok_or_else(|| "nothing of this codec".to_owned())?;
         if let (Care::Trusts, Some(lesson)) = (care, learned.lessons.get(&source)) {
-            if let Some(kept) = wish.kept(lesson.form, lesson.unit) {
+            let kept = wish.kept(lesson.form, lesson.unit);
+            let is_known = kept.is_some() || lesson.form == Form::Unsaid;
+            if let Some(kept) = kept {
                 self.set(&key, kept);
             }
-            return Ok(*lesson);
+            if is_known {
+                return Ok(*lesson);
+            }
+        }
+        if let Wish::Word { .. } = wish {
+            return self.put_word(&key, wish);
         }
         let mut unit = learned.lessons.get(&source).and_then(|lesson| lesson.unit);
         let mut found = self.search(&key, wish, unit);
@@ -158,6 +176,21 @@ impl<'a> Side<'a> {
         Ok(Lesson {
             form: best.form,
             unit: best.heard.unit,
+        })
+    }
+
+    /// Puts bits into what the codec says of the word without being asked.
+    fn put_word(&mut self, key: &OwnedKey, wish: &Wish<'_>) -> Result<Lesson, String> {
+        let unsaid = self.encode().and_then(|bytes| hear(self.codec, &bytes, key));
+        let whole = unsaid.ok().flatten().and_then(|heard| heard.whole());
+        let wish = wish.over(whole.unwrap_or(0));
+        let best = self.search(key, &wish, None).map_err(|(why, _)| why)?;
+        if let Some(kept) = best.kept {
+            self.set(key, kept);
+        }
+        Ok(Lesson {
+            form: Form::Kept,
+            unit: None,
         })
     }
 

@@ -75,6 +75,11 @@ pub(super) enum Wish<'a> {
         number: Number,
         is_whole: IsWhole,
     },
+    /// Some bits of a word.
+    Word {
+        bits: i128,
+        mask: i128,
+    },
     Time {
         at: UnixNanos,
         rule: &'a TimeRule,
@@ -174,8 +179,24 @@ impl<'a> Wish<'a> {
                 let all = wish.whole().unwrap_or(0);
                 Ok(Self::Raws(vec![Raw::of_whole(all & !mask | word)]))
             }
-            None => Ok(Self::Raws(vec![Raw::of_whole(word)])),
+            None => Ok(Self::Word { bits: word, mask }),
         }
+    }
+
+    /// The bits of a word, the others as in another word.
+    pub(super) fn over(&self, word: i128) -> Self {
+        match self {
+            Self::Word { bits, mask } => Self::Word {
+                bits: word & !mask | bits,
+                mask: *mask,
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it is to be said after the others, which decide what it is said over.
+    pub(super) const fn is_last(&self) -> bool {
+        matches!(self, Self::Word { .. })
     }
 
     /// The whole number that it wishes, if it is one.
@@ -186,6 +207,7 @@ impl<'a> Wish<'a> {
                 let places = take.linear.inverse(*number).to_places(0)?;
                 Some(i128::from(places))
             }
+            Self::Word { bits, .. } => Some(*bits),
             Self::Time { .. } | Self::Kept(_) => None,
         }
     }
@@ -203,6 +225,7 @@ impl<'a> Wish<'a> {
             Self::Number { take, number, .. } => {
                 forms::of_numbers(linear(take, unit).inverse(*number)).collect()
             }
+            Self::Word { .. } => vec![Form::Least, Form::Real],
             Self::Time { rule, .. } => (0..rule.formats.len())
                 .map(Form::Stamp)
                 .chain([Form::Moment, Form::Unsaid])
@@ -223,8 +246,24 @@ impl<'a> Wish<'a> {
                 let number = raws.iter().find_map(|raw| raw.number)?;
                 form.of_number(Linear::IDENTITY.apply(number))
             }
-            (Self::Number { take, number, .. }, form) => {
-                form.of_number(linear(take, unit).inverse(*number))
+            (
+                Self::Number {
+                    take,
+                    number,
+                    is_whole,
+                },
+                form,
+            ) => {
+                let raw = linear(take, unit).inverse(*number);
+                let is_cut = || raw.places(forms::PLACES_MAX) == forms::PLACES_MAX;
+                // Nothing that is cut is a whole number again.
+                if form == Form::Least && *is_whole == IsWhole::Yes && is_cut() {
+                    return None;
+                }
+                form.of_number(raw)
+            }
+            (Self::Word { bits, .. }, form) => {
+                form.of_number(Linear::IDENTITY.apply(Number::whole(*bits)))
             }
             (Self::Time { at, .. }, Form::Moment) => Some(Kept::Time(Moment::Unix(*at))),
             (Self::Time { at, rule }, Form::Stamp(place)) => {
@@ -248,6 +287,11 @@ impl<'a> Wish<'a> {
         match self {
             Self::Raws(raws) => {
                 let is_it = raws.iter().any(|raw| raw.is(&heard.value));
+                is_it.then_some(0.0).ok_or_else(other)
+            }
+            Self::Word { bits, mask } => {
+                let word = heard.whole().ok_or_else(other)?;
+                let is_it = (word ^ bits) & mask == 0;
                 is_it.then_some(0.0).ok_or_else(other)
             }
             Self::Number {
