@@ -214,18 +214,35 @@ impl Dialect {
     fn try_out(&mut self, pattern: &Pattern, inverse: &mut Inverse<'_>) -> Result<(), String> {
         let device = self.naming.name("510104-", 1, 7);
         let known = inverse.fields(&pattern.class);
-        let mut said = Vec::new();
+        self.said = vec![Said::Not; pattern.properties.len()];
         let mut all = Vec::new();
-        for property in &pattern.properties {
-            let (of, value) = if known.contains(&property.number) {
-                self.try_property(property, &device, inverse)?
-            } else {
-                (Said::Not, None)
-            };
-            all.extend(value.map(|value| (property.number, value)));
-            said.push(of);
+        let properties = pattern.properties.iter().enumerate();
+        let mut open: Vec<_> = properties
+            .filter(|(_, property)| known.contains(&property.number))
+            .collect();
+        // Some formats say a value only beside others: a heading beside a place.
+        while !open.is_empty() {
+            let before = open.len();
+            let (mut left, mut fault) = (Vec::new(), String::new());
+            for (at, property) in open {
+                match self.try_property(property, &device, (&all, inverse)) {
+                    Ok((said, value)) => {
+                        all.push((property.number, value));
+                        if let Some(place) = self.said.get_mut(at) {
+                            *place = said;
+                        }
+                    }
+                    Err(why) => {
+                        fault = why;
+                        left.push((at, property));
+                    }
+                }
+            }
+            if left.len() == before {
+                return Err(fault);
+            }
+            open = left;
         }
-        self.said = said;
         let sent = inverse
             .write(&self.intent(&device, &all))
             .map_err(|why| why.to_string())?;
@@ -242,34 +259,39 @@ impl Dialect {
         }
     }
 
+    /// How a property can be said beside what is said already, and such a value.
     fn try_property(
         &self,
         property: &Property,
         device: &str,
-        inverse: &mut Inverse<'_>,
-    ) -> Result<(Said, Option<Intended>), String> {
+        (beside, inverse): (&[(u32, Intended)], &mut Inverse<'_>),
+    ) -> Result<(Said, Intended), String> {
         let choices = inverse.choices(&self.class, property.number);
-        if let Some(mut choices) = choices.filter(|choices| !choices.is_empty()) {
-            // The calm state first, as the pattern has it.
-            let calm = intended(property, &Said::Value { factor: 1.0 }, 0.0);
-            let at = choices.iter().position(|choice| Some(choice) == calm.as_ref());
-            choices.swap(0, at.unwrap_or(0));
-            let first = choices.first().cloned();
-            return Ok((Said::Choice(choices), first));
-        }
+        let shapes = match choices.filter(|choices| !choices.is_empty()) {
+            None => shapes(property),
+            Some(mut choices) => {
+                // The calm state first, as the pattern has it.
+                let calm = intended(property, &Said::Value { factor: 1.0 }, 0.0);
+                let at = choices
+                    .iter()
+                    .position(|choice| Some(choice) == calm.as_ref());
+                choices.swap(0, at.unwrap_or(0));
+                vec![Said::Choice(choices)]
+            }
+        };
         let mut fault = String::new();
-        for said in shapes(property) {
+        for said in shapes {
             let of = |value| Some((property.number, intended(property, &said, value)?));
             let [low, high] = bounds(property).map(of);
             let (Some(low), Some(high)) = (low, high) else {
                 continue;
             };
             let mut is_said = |value: &(u32, Intended)| {
-                let values = std::slice::from_ref(value);
-                inverse.write(&self.intent(device, values))
+                let values = [beside, std::slice::from_ref(value)].concat();
+                inverse.write(&self.intent(device, &values))
             };
             match is_said(&low).and_then(|_| is_said(&high)) {
-                Ok(_) => return Ok((said, Some(high.1))),
+                Ok(_) => return Ok((said, high.1)),
                 Err(why) => fault = why.to_string(),
             }
         }
