@@ -21,7 +21,7 @@ use crate::{
     domain::{Clock as _, SystemClock, UnixNanos},
     harness::{client::Qos, series::recorded, yardstick::Server},
     normalise::{
-        Classes, Encoded, Limits, Payload, PayloadFormat, Profiles, Report, normalise,
+        Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profiles, Report, normalise,
     },
 };
 
@@ -135,7 +135,7 @@ fn a_device_of_every_class_speaks_the_format_of_the_catalogue() {
         ..limits()
     };
     let (mut spoken, mut telling) = (0, 0);
-    let now = SystemClock.now();
+    let (now, memory) = (SystemClock.now(), Memory::new(1_000));
     for (place, member) in roster.members.iter().enumerate() {
         let Some(dialect) = roster.dialect_of(member) else {
             continue;
@@ -156,7 +156,7 @@ fn a_device_of_every_class_speaks_the_format_of_the_catalogue() {
                 bytes: &payload,
                 received_at: now,
                 attributes: &[],
-                memory: None,
+                memory: Some(&memory),
                 may_report: &|class, device| (class, device) == publisher,
             };
             let mut out = Encoded::default();

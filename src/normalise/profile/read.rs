@@ -153,7 +153,9 @@ impl Profile {
             stage,
             emission,
         };
+        // By the profile's name there is no node and no session: metrics have to be named.
         if let (Any::Sparkplug(_), Some(memory)) = (&self.codec, report.memory)
+            && report.canonical.is_none()
             && let Some(topic) = Topic::parse(report.topic)?
         {
             let mut births = memory.births();

@@ -15,6 +15,7 @@ use super::{
         super::{
             class::{Class, Field, FieldKind},
             classes::Classes,
+            memory::Memory,
             payload::{Encoded, Limits},
             render,
         },
@@ -58,6 +59,7 @@ struct Bench<'p> {
     class: &'p Class,
     profile: &'p Profile,
     inverse: Inverse<'p>,
+    memory: Memory,
     device: &'static str,
 }
 
@@ -75,6 +77,7 @@ impl<'p> Bench<'p> {
             class,
             profile,
             inverse: Inverse::new(profile, classes),
+            memory: Memory::new(16),
             device: DEVICES[0],
         }
     }
@@ -143,7 +146,7 @@ impl<'p> Bench<'p> {
             bytes: &sent.bytes,
             received_at: UnixNanos(AT.0 + 1_000_000_000),
             attributes: &[],
-            memory: None,
+            memory: Some(&self.memory),
             may_report: &|_, _| true,
         };
         let mut out = Encoded::default();
