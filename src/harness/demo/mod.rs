@@ -76,7 +76,7 @@ pub enum Failed {
     Class(#[from] ClassError),
     /// The formats of the classes.
     #[error(transparent)]
-    Dialect(#[from] DialectError),
+    Dialect(Box<DialectError>),
     /// The recorded series.
     #[error(transparent)]
     Series(#[from] Damaged),
@@ -122,7 +122,9 @@ pub fn city(scale: f64, speech: Speech) -> Result<Roster, Failed> {
     let patterns = embedded()?;
     let dialects = match speech {
         Speech::Canonical => Vec::new(),
-        Speech::Catalogue => dialects(&patterns)?,
+        Speech::Catalogue => {
+            dialects(&patterns).map_err(|why| Failed::Dialect(Box::new(why)))?
+        }
     };
     let mut roster = Roster::of_city_speaking(patterns, dialects, (scale, "510104-"));
     roster.add_replays(recorded()?, "510104-");

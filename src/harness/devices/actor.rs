@@ -139,7 +139,7 @@ impl Actor {
                 pattern.advance(&mut self.values, &mut self.rng);
                 if let Some(dialect) = roster.dialect_of(member) {
                     let said = (member.device.as_str(), UnixNanos(observed_at_ns), serial);
-                    out.extend(dialect.write(pattern, &self.values, said)?);
+                    out.extend(dialect.write(pattern, &self.values, said)?.bytes);
                 } else if self.protobuf {
                     out.extend_from_slice(&report(pattern, &self.values, observed_at_ns));
                 } else {

@@ -11,7 +11,7 @@ use crate::{
     domain::UnixNanos,
     normalise::{
         ClassError, Classes, Encoded, Intended, Intent, Inverse, Learned, Limits, Profile,
-        Profiles, ProfilesError, Report, render,
+        Profiles, ProfilesError, Report, Sent, render,
     },
 };
 
@@ -179,26 +179,40 @@ impl Dialect {
         self.naming.name(prefix, class, number)
     }
 
-    /// What a topic of its devices ends with.
-    pub(super) fn topic_suffix(&self) -> String {
+    /// Readings that a payload gives; some formats have a frame for each value.
+    #[must_use]
+    pub const fn readings(&self) -> u64 {
+        self.readings
+    }
+
+    /// What a topic of its devices ends with, behind `up`.
+    #[must_use]
+    pub fn topic_suffix(&self) -> String {
         format!("/{}", self.profile.id())
     }
 
-    /// The payload of a device's values.
-    pub(super) fn write(
+    /// What the fields are to be for a device's values, as far as the format has them.
+    #[must_use]
+    pub fn intended(&self, pattern: &Pattern, values: &[f64]) -> Vec<(u32, Intended)> {
+        let properties = pattern.properties.iter().zip(&self.said).zip(values);
+        properties
+            .filter_map(|((property, said), value)| {
+                Some((property.number, intended(property, said, *value)?))
+            })
+            .collect()
+    }
+
+    /// The payload of a device's values; none where one of them cannot be said.
+    #[must_use]
+    pub fn write(
         &self,
         pattern: &Pattern,
         values: &[f64],
         (device, at, serial): (&str, UnixNanos, u32),
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Sent> {
         let learned = self.learned.clone();
         let mut inverse = Inverse::resumed(&self.profile, &self.classes, learned);
-        let properties = pattern.properties.iter().zip(&self.said).zip(values);
-        let values: Vec<(u32, Intended)> = properties
-            .filter_map(|((property, said), value)| {
-                Some((property.number, intended(property, said, *value)?))
-            })
-            .collect();
+        let values = self.intended(pattern, values);
         let intent = Intent {
             class: &self.class,
             device,
@@ -206,8 +220,7 @@ impl Dialect {
             serial,
             values: &values,
         };
-        let sent = inverse.write_as_learned(&intent).ok()?;
-        Some(sent.bytes)
+        inverse.write_as_learned(&intent).ok()
     }
 
     /// Finds what can be said under the present naming, then says all of it and reads it.
@@ -228,9 +241,8 @@ impl Dialect {
                 match self.try_property(property, &device, (&all, inverse)) {
                     Ok((said, value)) => {
                         all.push((property.number, value));
-                        if let Some(place) = self.said.get_mut(at) {
-                            *place = said;
-                        }
+                        let place = self.said.get_mut(at);
+                        place.into_iter().for_each(|place| *place = said.clone());
                     }
                     Err(why) => {
                         fault = why;

@@ -198,7 +198,7 @@ impl Linear {
             let without = number.real() - ratio(self.add.0, self.add.1);
             Scaled::Real(without / ratio(self.mul.0, self.mul.1))
         };
-        exact().filter(|_| self.mul.0 != 0).unwrap_or_else(|| rough())
+        exact().filter(|_| self.mul.0 != 0).unwrap_or_else(rough)
     }
 }
 

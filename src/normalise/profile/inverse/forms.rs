@@ -58,9 +58,8 @@ impl Kept {
                     _ => Value::Real(number.real()),
                 },
                 Number::Exact { mantissa, places } => i64::try_from(mantissa)
-                    .map_or(Value::Real(number.real()), |mantissa| {
-                        Value::Decimal(Decimal::new(mantissa, places))
-                    }),
+                    .map(|mantissa| Value::Decimal(Decimal::new(mantissa, places)))
+                    .unwrap_or_else(|_| Value::Real(number.real())),
                 Number::Real(real) => Value::Real(real),
             },
             Self::Decimal(mantissa, places) => Value::Decimal(Decimal::new(*mantissa, *places)),
