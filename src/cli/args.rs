@@ -139,8 +139,15 @@ fn profile() -> Command {
                             .required(true)
                             .help("File of a profile, or the id of one in force"),
                     )
-                    .arg(text("topic", "TOPIC", "Topic as published; default: the one that names the profile"))
-                    .arg(text("device", "ID", "Id of the device that publishes").default_value("device")),
+                    .arg(text(
+                        "topic",
+                        "TOPIC",
+                        "Topic as published; default: the one that names the profile",
+                    ))
+                    .arg(
+                        text("device", "ID", "Id of the device that publishes")
+                            .default_value("device"),
+                    ),
             ),
             OF_EXPLAIN,
         ))

@@ -99,13 +99,17 @@ fn draft(given: &ArgMatches) -> Result<(), Failure> {
     let text = |name| given.get_one::<String>(name).map_or("", String::as_str);
     let class = find(&classes, text("class"))?;
     let sample = sample(given, u64::from(config.mqtt.packet_bytes_max))?;
-    let draft = skeleton(class, text("codec"), &sample).map_err(|why| Failure::new(Exit::Data, why))?;
+    let draft =
+        skeleton(class, text("codec"), &sample).map_err(|why| Failure::new(Exit::Data, why))?;
     print_plain(&draft)
 }
 
 /// The payload that was given, as text, as digits or as a file.
 fn sample(given: &ArgMatches, bytes_max: u64) -> Result<Vec<u8>, Failure> {
-    match (given.get_one::<String>("payload"), given.get_one::<String>("hex")) {
+    match (
+        given.get_one::<String>("payload"),
+        given.get_one::<String>("hex"),
+    ) {
         (Some(text), _) => Ok(text.clone().into_bytes()),
         (None, Some(digits)) => {
             let digits: String = digits.split_whitespace().collect();

@@ -177,7 +177,7 @@ impl Running {
                         tracing::error!(%error, "reload: classes and profiles stay as they were");
                     }
                     Err(error) => {
-                        tracing::error!(%error, "reload: reading classes and profiles failed")
+                        tracing::error!(%error, "reload: reading classes and profiles failed");
                     }
                 }
             }

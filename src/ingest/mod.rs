@@ -29,8 +29,8 @@ use crate::{
     config::NormaliseConfig,
     domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
     normalise::{
-        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject, Report, Saying,
-        Unread, normalise,
+        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject,
+        Report, Saying, Unread, normalise,
     },
     spool::{Parcel, QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };

@@ -41,8 +41,8 @@ pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,
 };
 pub use profile::{
-    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying, Unread,
-    explain, skeleton,
+    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying,
+    Unread, explain, skeleton,
 };
 #[cfg(any(test, feature = "harness"))]
 pub use profile::{Intended, Intent, Inverse, Learned, Sent, Unsayable};

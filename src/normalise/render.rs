@@ -76,18 +76,19 @@ pub fn reading(classes: &Classes, reading: &Reading) -> Value {
             }
         }
     }
-    let elsewhere = qualities_elsewhere(classes.get(&reading.class_id), reading);
+    let told = shown.get("values").and_then(Value::as_object);
+    let elsewhere = qualities_elsewhere(classes.get(&reading.class_id), reading, told);
     if !elsewhere.is_empty() {
-        put("qualities", elsewhere.into());
+        shown.insert("qualities".to_owned(), elsewhere.into());
     }
     if !reading.attributes.is_empty() {
-        put("attributes", json!(sorted(reading)));
+        shown.insert("attributes".to_owned(), json!(sorted(reading)));
     }
     if !reading.alarms.is_empty() {
-        put("alarms", alarms(reading));
+        shown.insert("alarms".to_owned(), alarms(reading));
     }
     if !reading.profile_id.is_empty() {
-        put("profile_id", json!(reading.profile_id));
+        shown.insert("profile_id".to_owned(), json!(reading.profile_id));
     }
     Value::Object(shown)
 }
@@ -216,10 +217,20 @@ fn qualities(reading: &Reading, chosen: impl Fn(u32) -> bool) -> impl Iterator<I
         })
 }
 
-/// Qualities of the whole reading and of fields that the class does not show, by number.
-fn qualities_elsewhere(class: Option<&Class>, reading: &Reading) -> Map<String, Value> {
+/// Qualities that do not stand beside a value: of the whole reading, of fields without one, of fields that the class does
+/// not know.
+fn qualities_elsewhere(
+    class: Option<&Class>,
+    reading: &Reading,
+    told: Option<&Map<String, Value>>,
+) -> Map<String, Value> {
+    let field = |number: u32| {
+        let mut fields = class?.fields().iter();
+        fields.find(|field| field.number == number)
+    };
     let shown = |number: u32| {
-        class.is_some_and(|class| class.fields().iter().any(|field| field.number == number))
+        let names = field(number).zip(told);
+        names.is_some_and(|(field, told)| told.contains_key(&field.name))
     };
     let mut elsewhere = Map::new();
     for quality in &reading.qualities {
@@ -229,7 +240,9 @@ fn qualities_elsewhere(class: Option<&Class>, reading: &Reading) -> Map<String, 
         }
         let key = match number {
             0 => "reading".to_owned(),
-            number => format!("field {number}"),
+            number => {
+                field(number).map_or_else(|| format!("field {number}"), |field| field.name.clone())
+            }
         };
         if let Some(words) = qualities(reading, |other| other == number).next() {
             elsewhere.insert(key, words);

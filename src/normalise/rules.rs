@@ -316,7 +316,9 @@ fn thresholds(
         };
         let is_number = !matches!(kind, FieldKind::Bool | FieldKind::Enum(_) | FieldKind::Text);
         if is_number == matches!(beyond, Beyond::Is(_)) {
-            return Err(broken("numbers are above or below, codes and truth values are one of `is`"));
+            return Err(broken(
+                "numbers are above or below, codes and truth values are one of `is`",
+            ));
         }
         // Fields have at most a handful of thresholds, classes at most 256 fields.
         let id = u64::from(field_number) * 64 + place as u64;

@@ -334,7 +334,12 @@ impl<'a> Sheet<'a> {
     }
 
     /// An alarm of the reading, which lifts it to the alarm lane.
-    pub(super) fn put_alarm(&mut self, code: &str, level: i32, (field_number, crossing): (u32, Crossing)) {
+    pub(super) fn put_alarm(
+        &mut self,
+        code: &str,
+        level: i32,
+        (field_number, crossing): (u32, Crossing),
+    ) {
         self.lane = Lane::Alarm;
         let mut alarm = vec![1 << 3 | wire::LENGTH];
         wire::put_bytes(&mut alarm, code.as_bytes());

@@ -281,7 +281,14 @@ impl<R: Settle> SpoolInlet<R> {
     ) -> Result<(), Unplaced<R>> {
         let entries = &[entry];
         let suppressed = LaneMap::default();
-        self.place(empty(), Parcel { entries, suppressed }, receipt)
+        self.place(
+            empty(),
+            Parcel {
+                entries,
+                suppressed,
+            },
+            receipt,
+        )
     }
 
     /// Takes all that came of one payload: runs of readings, each for a lane, and what of it belongs into quarantine. All
@@ -331,7 +338,8 @@ impl<R: Settle> SpoolInlet<R> {
             return Err(Unplaced::LaneFull(receipt));
         }
         // What is counted as dropped takes no room.
-        if !(is_refused && encoded.is_empty()) && !intake.has_room(&gate.group, bytes) {
+        let takes_room = !is_refused || !encoded.is_empty();
+        if takes_room && !intake.has_room(&gate.group, bytes) {
             intake.metrics.busy.increment(1);
             return Err(Unplaced::Busy(receipt));
         }
@@ -343,7 +351,7 @@ impl<R: Settle> SpoolInlet<R> {
                     intake.extend_block(gate, lane, &readings);
                 }
             }
-            if !(is_refused && encoded.is_empty()) {
+            if takes_room {
                 gate.group.bytes += bytes;
             }
             for lane in Lane::ALL {

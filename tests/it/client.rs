@@ -53,7 +53,8 @@ impl Client {
 
     /// Publishes at `QoS` 1; the error is the reason code of PUBACK.
     pub(crate) async fn publish(&mut self, topic: &str, payload: &str) -> Result<(), u8> {
-        self.publish_bytes(topic, payload.to_owned().into_bytes()).await
+        self.publish_bytes(topic, payload.to_owned().into_bytes())
+            .await
     }
 
     /// The same with a payload that is no text.

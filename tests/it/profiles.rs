@@ -32,6 +32,8 @@ const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/profiles");
 struct Sent {
     profile: String,
     class: String,
+    /// Where the format says so; else the topic that names the profile.
+    topic: Option<String>,
     payload: Vec<u8>,
     readings: Vec<toml::Table>,
 }
@@ -42,8 +44,12 @@ fn profiles() -> Vec<toml::Table> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 collect(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                let mut table: toml::Table = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
+                let mut table: toml::Table =
+                    toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();
                 table.entry("id").or_insert(toml::Value::String(name));
                 found.push(table);
@@ -57,11 +63,17 @@ fn profiles() -> Vec<toml::Table> {
 
 /// The first vector of a profile that gives readings and needs nothing before it.
 fn first_vector(profile: &toml::Table) -> Option<Sent> {
-    let text = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let text = |table: &toml::Table, key: &str| {
+        table
+            .get(key)
+            .and_then(toml::Value::as_str)
+            .map(str::to_owned)
+    };
     let vectors = profile.get("vector")?.as_array()?;
-    let vector = vectors.iter().filter_map(toml::Value::as_table).find(|vector| {
-        vector.contains_key("expect") && !vector.contains_key("topic")
-    })?;
+    let vector = vectors
+        .iter()
+        .filter_map(toml::Value::as_table)
+        .find(|vector| vector.contains_key("expect"))?;
     let payload = match (text(vector, "payload"), text(vector, "payload_hex")) {
         (Some(text), _) => text.into_bytes(),
         (None, Some(digits)) => hex::decode(digits.split_whitespace().collect::<String>()).unwrap(),
@@ -71,12 +83,21 @@ fn first_vector(profile: &toml::Table) -> Option<Sent> {
     Some(Sent {
         profile: text(profile, "id")?,
         class: text(profile, "class")?,
+        topic: text(vector, "topic"),
         payload,
-        readings: readings.iter().filter_map(toml::Value::as_table).cloned().collect(),
+        readings: readings
+            .iter()
+            .filter_map(toml::Value::as_table)
+            .cloned()
+            .collect(),
     })
 }
 
-async fn connected(gateway: &crate::support::Gateway, class: &str, device: &str) -> Result<Client, ConnectReturnCode> {
+async fn connected(
+    gateway: &crate::support::Gateway,
+    class: &str,
+    device: &str,
+) -> Result<Client, ConnectReturnCode> {
     let name = format!("{class}/{device}");
     let token = auth::token(KEY, &Identity::parse(&name).unwrap());
     Client::connect(gateway.mqtt, &name, &token).await
@@ -89,7 +110,10 @@ fn stored(dir: &Path, classes: &Classes) -> BTreeMap<(String, String), Vec<Value
     data.readings(|stored| {
         let reading = Reading::decode(stored.reading).unwrap();
         let key = (reading.class_id.clone(), reading.device_id.clone());
-        found.entry(key).or_default().push(render::reading(classes, &reading));
+        found
+            .entry(key)
+            .or_default()
+            .push(render::reading(classes, &reading));
     })
     .unwrap();
     found
@@ -107,7 +131,12 @@ fn every_class_has_a_profile_for_the_format_that_is_usual_for_it() {
         .map(|class| format!("{}.{}", class.id(), class.format()))
         .filter(|id| !ids.contains(id))
         .collect();
-    assert!(missing.is_empty(), "{} of {}: {missing:?}", missing.len(), classes.len());
+    assert!(
+        missing.is_empty(),
+        "{} of {}: {missing:?}",
+        missing.len(),
+        classes.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,15 +144,37 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
     let classes = Classes::embedded().unwrap();
     let dir = TempDir::new().unwrap();
     let platform = Platform::start_in(dir.path()).await;
-    let node = Node::new(&["--platform", &platform.url(), "--skew-max", "365d"]);
-    let gateway = node.start();
     let sent: Vec<Sent> = profiles().iter().filter_map(first_vector).collect();
+    // A station, a panel, a gateway in a house speaks for its boxes, detectors, sensors: by a rule, like any other.
+    let collectors = sent.iter().filter(|sent| sent.readings.len() > 1);
+    let rules: Vec<String> = collectors
+        .map(|sent| {
+            format!(
+                "[[allow]]\nclass = \"{0}\"\npublish = [\"v1/{0}/+/up\"]\n",
+                sent.class
+            )
+        })
+        .collect();
+    let rights = dir.path().join("rights.toml");
+    fs::write(
+        &rights,
+        format!("device_defaults = true\n{}", rules.concat()),
+    )
+    .unwrap();
+    let rights = rights.to_str().unwrap();
+    let node = Node::new(&["--platform", &platform.url(), "--rights", rights]);
+    let gateway = node.start();
+    assert_eq!(sent.len(), classes.len());
     let mut readings = 0;
     for sent in &sent {
-        let device = sent.readings[0].get("device").and_then(toml::Value::as_str).unwrap_or("vector");
+        let device = sent.readings[0]
+            .get("device")
+            .and_then(toml::Value::as_str)
+            .unwrap_or("vector");
         let mut client = connected(&gateway, &sent.class, device).await.unwrap();
-        let topic = format!("v1/{}/{device}/up/{}", sent.class, sent.profile);
-        let answer = client.publish_bytes(&topic, sent.payload.clone()).await;
+        let named = format!("v1/{}/{device}/up/{}", sent.class, sent.profile);
+        let topic = sent.topic.as_ref().unwrap_or(&named);
+        let answer = client.publish_bytes(topic, sent.payload.clone()).await;
         assert_eq!(answer, Ok(()), "{}", sent.profile);
         readings += sent.readings.len() as u64;
     }
@@ -131,17 +182,27 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
     let found = stored(dir.path(), &classes);
     for sent in &sent {
         for wanted in &sent.readings {
-            let device = wanted.get("device").and_then(toml::Value::as_str).unwrap_or("vector");
+            let device = wanted
+                .get("device")
+                .and_then(toml::Value::as_str)
+                .unwrap_or("vector");
             let key = (sent.class.clone(), device.to_owned());
             let values: Value = serde_json::to_value(&wanted["values"]).unwrap();
             let holds = |reading: &&Value| is_like(reading, &values);
             let all = &found[&key];
-            let reading = all.iter().find(holds).unwrap_or_else(|| panic!("{}: {all:#?}", sent.profile));
+            let reading = all
+                .iter()
+                .find(holds)
+                .unwrap_or_else(|| panic!("{}: {all:#?}", sent.profile));
             assert_eq!(reading["profile_id"], sent.profile.as_str());
             let class = classes.get(&sent.class).unwrap();
             for field in class.fields().iter().filter(|field| !field.unit.is_empty()) {
                 let shown = &reading["values"][&field.name];
-                assert!(shown.is_null() || shown["unit"] == field.unit.as_str(), "{}", sent.profile);
+                assert!(
+                    shown.is_null() || shown["unit"] == field.unit.as_str(),
+                    "{}",
+                    sent.profile
+                );
             }
         }
     }
@@ -223,7 +284,11 @@ fn is_like(reading: &Value, wanted: &Value) -> bool {
         && wanted.iter().all(|(field, wanted)| {
             let found = shown.get(field).map(|shown| &shown["value"]);
             found.is_some_and(|found| {
-                found == wanted || found.as_f64().zip(wanted.as_f64()).is_some_and(|(a, b)| a == b)
+                found == wanted
+                    || found
+                        .as_f64()
+                        .zip(wanted.as_f64())
+                        .is_some_and(|(a, b)| a == b)
             })
         })
 }
@@ -244,21 +309,38 @@ async fn a_vendors_topic_is_read_by_the_operators_profile_and_a_bad_file_changes
     let platform = Platform::start_in(data.path()).await;
     let file = files.path().join("acme.toml");
     fs::write(&file, ACME).unwrap();
-    let flags = ["--platform", &platform.url(), "--profile-dir", files.path().to_str().unwrap()];
+    let flags = [
+        "--platform",
+        &platform.url(),
+        "--profile-dir",
+        files.path().to_str().unwrap(),
+    ];
     let node = Node::new(&flags);
     let gateway = node.start();
     let mut client = connected(&gateway, "air_station", "7").await.unwrap();
     let report = |pm: &str| format!("{{\"pm25\": {pm}}}").into_bytes();
-    assert_eq!(client.publish_bytes("acme/7/data", report("0.033")).await, Ok(()));
+    assert_eq!(
+        client.publish_bytes("acme/7/data", report("0.033")).await,
+        Ok(())
+    );
     // For another device it has no right to report, by whichever topic.
-    assert_eq!(client.publish_bytes("acme/8/data", report("0.5")).await, Err(0x83));
+    assert_eq!(
+        client.publish_bytes("acme/8/data", report("0.5")).await,
+        Err(0x83)
+    );
 
     fs::write(&file, ACME.replace("mg/m3", "kPa")).unwrap();
     gateway.reload();
-    assert_eq!(client.publish_bytes("acme/7/data", report("0.034")).await, Ok(()));
+    assert_eq!(
+        client.publish_bytes("acme/7/data", report("0.034")).await,
+        Ok(())
+    );
     fs::write(&file, ACME.replace("mg/m3", "ug/m3")).unwrap();
     gateway.reload();
-    assert_eq!(client.publish_bytes("acme/7/data", report("35")).await, Ok(()));
+    assert_eq!(
+        client.publish_bytes("acme/7/data", report("35")).await,
+        Ok(())
+    );
 
     platform.holds(3).await;
     let classes = Classes::embedded().unwrap();
@@ -270,7 +352,10 @@ async fn a_vendors_topic_is_read_by_the_operators_profile_and_a_bad_file_changes
         .collect();
     assert_eq!(values, [33.0, 34.0, 35.0]);
     eventually("the refused report is in quarantine", || {
-        gateway.metric("sensegate_ingest_quarantined_payloads_total", "device_rights") == 1.0
+        gateway.metric(
+            "sensegate_ingest_quarantined_payloads_total",
+            "device_rights",
+        ) == 1.0
     })
     .await;
     platform.stop().await;

@@ -118,11 +118,13 @@ pub(crate) fn xor8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum ^ byte)
 }
 
+#[expect(clippy::indexing_slicing, reason = "computed at compile time")]
 const fn crc16_table() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0;
+    let mut start = 0_u16;
     while byte < 256 {
-        let mut crc = byte as u16;
+        let mut crc = start;
         let mut bit = 0;
         while bit < 8 {
             crc = if crc & 1 == 1 {
@@ -134,6 +136,7 @@ const fn crc16_table() -> [u16; 256] {
         }
         table[byte] = crc;
         byte += 1;
+        start += 1;
     }
     table
 }
@@ -144,7 +147,7 @@ static CRC16: [u16; 256] = crc16_table();
 #[inline]
 pub(crate) fn crc16_modbus(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
-        let entry = CRC16.get(usize::from(crc as u8 ^ byte));
+        let entry = CRC16.get(usize::from((crc & 0xFF) ^ u16::from(*byte)));
         crc >> 8 ^ entry.copied().unwrap_or_default()
     })
 }

@@ -61,5 +61,5 @@ impl Report<'_> {
 
 /// A number from 0 to 99 as a BCD byte.
 pub(crate) const fn to_bcd(number: u8) -> u8 {
-    (number / 10) << 4 | number % 10
+    ((number / 10) << 4) | (number % 10)
 }

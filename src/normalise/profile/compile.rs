@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -22,8 +23,8 @@ use super::{
     },
     number::{Linear, Number},
     plan::{
-        AlarmPlan, ClassPlan, ClassRule, FieldPlan, Meaning, Nested, Profile, Stands, StatusPlan,
-        Table, Take, TimeRule,
+        AlarmPlan, ClassPlan, ClassRule, Condition, FieldPlan, Meaning, Nested, Profile, Stands,
+        StatusPlan, Table, Take, TimeRule, UnitFrom, Unmatched,
     },
     spec::{self, ClassSpec, Digits, FieldSpec, MapTo, Spec, StatusSpec},
     stage::Source,
@@ -64,11 +65,15 @@ struct Compiler<'a> {
     by_name: HashMap<String, Source, FixedState>,
 }
 
-/// Compiles a profile; `name` is what it is called if it does not say.
+/// Compiles a profile; `name` is what it is called if it does not say, `dir` is where files lie that it names.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Profile, Vec<Problem>> {
+pub(super) fn compile(
+    (name, dir): (&str, &Path),
+    spec: &Spec,
+    classes: &Classes,
+) -> Result<Profile, Vec<Problem>> {
     let mut problems = Vec::new();
     let id = spec.id.as_deref().unwrap_or(name);
     if id.is_empty()
@@ -85,13 +90,13 @@ pub(super) fn compile(name: &str, spec: &Spec, classes: &Classes) -> Result<Prof
     }
     let patterns = patterns(&spec.topics, &mut problems);
     let open = |key: &str, codec: &spec::CodecSpec, problems: &mut Vec<Problem>| {
-        let opened = Any::open(&codec.kind, codec.options.clone());
+        let opened = Any::open(&codec.kind, codec.options.clone(), dir);
         opened
             .map_err(|what| {
                 problems.push(Problem {
                     key: key.to_owned(),
                     what,
-                })
+                });
             })
             .ok()
     };
@@ -157,11 +162,7 @@ impl Compiler<'_> {
             Some(texts) => self.sources("device", texts.iter()),
             None => self.sources("device", ["topic.device"].into_iter()),
         };
-        let when = spec.when.iter().filter_map(|(spelled, values)| {
-            let source = self.source("when", spelled)?;
-            Some((source, values.iter().map(Box::from).collect()))
-        });
-        let when = when.collect();
+        let when = self.conditions(spec);
         let time = self.time_rule(&spec.time);
         let nested_from = spec.nested.as_ref().map(|nested| {
             (
@@ -169,11 +170,7 @@ impl Compiler<'_> {
                 nested.encoding,
             )
         });
-        let attributes = spec.attributes.iter().filter_map(|(name, spelled)| {
-            let key = format!("attributes.{name}");
-            Some((name.as_str().into(), self.source(&key, spelled)?))
-        });
-        let attributes = attributes.collect();
+        let attributes = self.attributes(spec);
         if spec.fields.is_empty() {
             self.problem("fields", "a profile without fields gives no reading");
         }
@@ -226,6 +223,22 @@ impl Compiler<'_> {
             unmapped: spec.unmapped,
             attributes,
         })
+    }
+
+    fn conditions(&mut self, spec: &Spec) -> Box<[Condition]> {
+        let conditions = spec.when.iter().filter_map(|(spelled, values)| {
+            let source = self.source("when", spelled)?;
+            Some((source, values.iter().map(Box::from).collect()))
+        });
+        conditions.collect()
+    }
+
+    fn attributes(&mut self, spec: &Spec) -> Box<[(Box<str>, Source)]> {
+        let attributes = spec.attributes.iter().filter_map(|(name, spelled)| {
+            let key = format!("attributes.{name}");
+            Some((name.as_str().into(), self.source(&key, spelled)?))
+        });
+        attributes.collect()
     }
 
     fn sources<'t>(&mut self, key: &str, spelled: impl Iterator<Item = &'t str>) -> Box<[Source]> {
@@ -402,7 +415,10 @@ impl Compiler<'_> {
         Some(ClassPlan {
             class: class.index(),
             bands: self.bands(spec, class),
-            heartbeat_ns: spec.report.heartbeat_s.map(|s| u64::from(s) * 1_000_000_000),
+            heartbeat_ns: spec
+                .report
+                .heartbeat_s
+                .map(|s| u64::from(s) * 1_000_000_000),
             fields: plans.into(),
             status: statuses.into(),
         })
@@ -473,12 +489,20 @@ fn take(spec: &FieldSpec, field: &super::super::class::Field) -> Result<Take, Fa
         missing_numbers: missing_numbers.into(),
         missing_texts: missing_texts.into(),
         bits: spec.bits,
-        is_closed: map.iter().any(|(_, _, to)| matches!(to, Stands::Code(_))),
+        unmatched: if map.iter().any(|(_, _, to)| matches!(to, Stands::Code(_))) {
+            Unmatched::Refused
+        } else {
+            Unmatched::Passed
+        },
         map: map.into(),
         scale,
         offset,
         linear,
-        unit_of_wire: spec.unit.is_none(),
+        unit_from: if spec.unit.is_none() {
+            UnitFrom::Wire
+        } else {
+            UnitFrom::File
+        },
         unit: field.unit.as_str().into(),
         rounding: spec.round,
     })

@@ -3,6 +3,7 @@
 use super::{
     super::{
         classes::Classes,
+        codec::Any,
         memory::Crossing,
         payload::{Encoded, Limits, Mark, Payload, PayloadFormat, Reject},
         plan::Slot,
@@ -94,6 +95,19 @@ impl super::plan::TimeRule {
         }
     }
 
+    /// The times of a record's values that are not the record's own, ascending.
+    fn others(&self, stage: &Stage, at: Option<UnixNanos>) -> Vec<UnixNanos> {
+        if self.fields == FieldTimes::Ignore {
+            return Vec::new();
+        }
+        let further = stage.further.iter();
+        let times = further.filter_map(|further| self.own(&further.cell));
+        let mut times: Vec<UnixNanos> = times.filter(|time| Some(*time) != at).collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+
     /// The time of a record; none if it has none that can be read.
     fn of(&self, stage: &Stage) -> Option<UnixNanos> {
         self.from.iter().find_map(|source| {
@@ -181,7 +195,23 @@ impl<'a> Emission<'a> {
             let detail = "no observed time that the profile can read";
             return Err(Reject::new(QuarantineReason::ObservedAt, detail));
         }
-        let device = self.device(stage)?;
+        let mut device = std::mem::take(&mut stage.device);
+        let made = self.readings_of(class, (&mut device, at), stage);
+        stage.device = device;
+        self.kept.clear();
+        made
+    }
+
+    /// The readings of a record of a class.
+    fn readings_of(
+        &mut self,
+        class: &'a ClassPlan,
+        (device, at): (&mut String, Option<UnixNanos>),
+        stage: &mut Stage,
+    ) -> Result<(), Reject> {
+        let profile = self.profile;
+        let rule = &profile.time;
+        self.device(stage, device)?;
         for field in &class.fields {
             if let Some(series) = field.series {
                 let anchor = at.unwrap_or(self.report.received_at);
@@ -191,16 +221,7 @@ impl<'a> Emission<'a> {
             }
         }
         let stage = &*stage;
-        let mut times: Vec<UnixNanos> = Vec::new();
-        if rule.fields == FieldTimes::Split {
-            let others = stage
-                .further
-                .iter()
-                .filter_map(|further| rule.own(&further.cell));
-            times.extend(others.filter(|time| Some(*time) != at));
-            times.sort_unstable();
-            times.dedup();
-        }
+        let times = rule.others(stage, at);
         let main = Part {
             stage,
             time: at,
@@ -211,7 +232,9 @@ impl<'a> Emission<'a> {
             .fields
             .iter()
             .any(|field| main.first(&field.from).is_some());
-        let is_main = told || times.is_empty();
+        // A certificate that speaks of other things is no report of this device.
+        let is_certificate = matches!(profile.codec, Any::Sparkplug(_)) && !told;
+        let is_main = (told || times.is_empty()) && !is_certificate;
         // In the order of their times; a record without one was observed last.
         let (before, behind) =
             times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
@@ -223,7 +246,7 @@ impl<'a> Emission<'a> {
             .chain(behind.iter().map(|time| (Some(*time), None)))
         {
             if let Some(main) = main {
-                self.reading(class, &device, main)?;
+                self.reading(class, device, main)?;
             }
             let Some(time) = time else { continue };
             let part = Part {
@@ -232,9 +255,8 @@ impl<'a> Emission<'a> {
                 cells: Cells::Untold,
                 rule,
             };
-            self.reading(class, &device, part)?;
+            self.reading(class, device, part)?;
         }
-        self.kept.clear();
         Ok(())
     }
 
@@ -267,16 +289,17 @@ impl<'a> Emission<'a> {
         })
     }
 
-    fn device(&mut self, stage: &Stage) -> Result<String, Reject> {
-        let mut found = String::new();
+    /// Writes the device id of a record.
+    fn device(&self, stage: &Stage, found: &mut String) -> Result<(), Reject> {
+        found.clear();
         for source in &self.profile.device {
             let Some(cell) = stage.get(*source) else {
                 continue;
             };
             found.clear();
-            take::as_text(stage.value(cell), &mut found);
-            if DeviceId::is_valid(&found) {
-                return Ok(found);
+            take::as_text(stage.value(cell), found);
+            if DeviceId::is_valid(found) {
+                return Ok(());
             }
         }
         let from: Vec<&str> = self
@@ -418,6 +441,10 @@ fn put_meaning(sheet: &mut Sheet<'_>, meaning: &Meaning) {
         }
     }
     if let Some(alarm) = &meaning.alarm {
-        sheet.put_alarm(&alarm.code, alarm.level, (alarm.field_number, Crossing::Raised));
+        sheet.put_alarm(
+            &alarm.code,
+            alarm.level,
+            (alarm.field_number, Crossing::Raised),
+        );
     }
 }

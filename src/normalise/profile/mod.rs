@@ -32,8 +32,8 @@ pub use explain::explain;
 pub use inverse::{Intended, Intent, Inverse, Learned, Sent, Unsayable};
 pub use plan::Profile;
 pub use read::{Outcome, Report, Saying, Unread};
-pub use skeleton::skeleton;
 pub use set::{Checked, Profiles, ProfilesError};
+pub use skeleton::skeleton;
 
 #[cfg(test)]
 mod tests;

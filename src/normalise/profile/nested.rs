@@ -1,4 +1,4 @@
-//! A codec in a value of another: the bytes of a LoRaWAN frame as base64 in a JSON uplink, a meter's frame as hexadecimal
+//! A codec in a value of another: the bytes of a `LoRaWAN` frame as base64 in a JSON uplink, a meter's frame as hexadecimal
 //! text. Its points join the outer record.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -244,7 +244,8 @@ impl Linear {
     }
 
     fn rough(&self, number: f64) -> f64 {
-        let scaled = number * ratio(self.mul.0, self.mul.1);
+        // Not by the quotient, which is rounded already where the factor is a thousandth.
+        let scaled = number * (self.mul.0 as f64) / (self.mul.1 as f64);
         if self.add.0 == 0 {
             scaled
         } else {
@@ -361,6 +362,14 @@ mod tests {
             Number::parse("7.0").unwrap().to_whole(Rounding::Exact),
             Some(7)
         );
+    }
+
+    #[test]
+    fn binary_numbers_are_scaled_without_a_rounded_factor() {
+        for (scale, raw, wanted) in [("0.001", 412.5, 0.4125), ("3.6", 86.5, 311.4)] {
+            let found = linear(scale, "0").apply(Number::Real(raw)).real();
+            assert!(found.total_cmp(&wanted).is_eq(), "{raw} {scale}: {found}");
+        }
     }
 
     proptest! {

@@ -85,6 +85,29 @@ pub(super) enum Stands {
     Text(Box<str>),
 }
 
+/// A raw value as the file writes it, as a number if it is one, and what is said of it.
+pub(super) type Entry<T> = (Box<str>, Option<Number>, T);
+/// A source and the texts that it has to be one of.
+pub(super) type Condition = (Source, Box<[Box<str>]>);
+
+/// What becomes of a number that a map does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unmatched {
+    /// It stands for itself.
+    Passed,
+    /// It cannot be read: the map is one of codes.
+    Refused,
+}
+
+/// Who names the unit of a raw value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnitFrom {
+    /// The file.
+    File,
+    /// The format, where it does.
+    Wire,
+}
+
 /// From a raw value to a field's value.
 #[derive(Debug)]
 pub(super) struct Take {
@@ -94,15 +117,13 @@ pub(super) struct Take {
     pub(super) missing_numbers: Box<[Number]>,
     pub(super) missing_texts: Box<[Box<str>]>,
     pub(super) bits: Option<Bits>,
-    pub(super) map: Box<[(Box<str>, Option<Number>, Stands)]>,
-    /// Whether a number that the map lacks cannot be read: it maps to codes.
-    pub(super) is_closed: bool,
+    pub(super) map: Box<[Entry<Stands>]>,
+    pub(super) unmatched: Unmatched,
     pub(super) scale: Number,
     pub(super) offset: Number,
     /// Scale, offset and the unit that the file names.
     pub(super) linear: Linear,
-    /// Whether a unit of the wire counts: the file names none.
-    pub(super) unit_of_wire: bool,
+    pub(super) unit_from: UnitFrom,
     /// The class's unit.
     pub(super) unit: Box<str>,
     pub(super) rounding: Rounding,
@@ -140,7 +161,7 @@ pub(super) struct AlarmPlan {
 pub(super) struct StatusPlan {
     pub(super) from: Box<[Source]>,
     pub(super) bits: Box<[(u8, Meaning)]>,
-    pub(super) values: Box<[(Box<str>, Option<Number>, Meaning)]>,
+    pub(super) values: Box<[Entry<Meaning>]>,
 }
 
 /// A class that the profile can give.
@@ -215,7 +236,7 @@ pub struct Profile {
     pub(super) device: Box<[Source]>,
     pub(super) class: ClassRule,
     pub(super) classes: Box<[ClassPlan]>,
-    pub(super) when: Box<[(Source, Box<[Box<str>]>)]>,
+    pub(super) when: Box<[Condition]>,
     pub(super) time: TimeRule,
     pub(super) strictness: Strictness,
     pub(super) unmapped: Unmapped,

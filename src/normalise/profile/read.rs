@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use super::{
     super::{
         classes::Classes,
-        memory::Memory,
         codec::{Any, Codec as _, Decoded, Framing, sparkplug::Topic},
+        memory::Memory,
         payload::{Encoded, Limits, Reject},
         point::{Key, Point, Sink, Value},
     },
@@ -89,7 +89,7 @@ thread_local! {
 
 impl Profile {
     /// Appends the payload's readings to `out`. Frames stand for themselves: one that cannot be read leaves the others.
-    pub(crate) fn read(
+    pub fn read(
         &self,
         report: &Report<'_>,
         (classes, limits): (&Classes, &Limits),
@@ -112,12 +112,11 @@ impl Profile {
                         stage.open(Reach::Frame);
                         let mark = emission.mark();
                         let heard = (frame, report);
-                        match self.frame(heard, stage, &mut emission, &mut outcome.says) {
-                            Ok(()) => outcome.frames += 1,
-                            Err(reject) => {
-                                emission.rewind(mark);
-                                outcome.unread.push(Unread { range, reject });
-                            }
+                        let read = self.frame(heard, stage, &mut emission, &mut outcome.says);
+                        outcome.frames += u32::from(read.is_ok());
+                        if let Err(reject) = read {
+                            emission.rewind(mark);
+                            outcome.unread.push(Unread { range, reject });
                         }
                     }
                     Framing::Partial { skip } => {
@@ -153,9 +152,8 @@ impl Profile {
             stage,
             emission,
         };
-        // By the profile's name there is no node and no session: metrics have to be named.
-        if let (Any::Sparkplug(_), Some(memory)) = (&self.codec, report.memory)
-            && report.canonical.is_none()
+        if let (Any::Sparkplug(_), Some(memory), None) =
+            (&self.codec, report.memory, report.canonical)
             && let Some(topic) = Topic::parse(report.topic)?
         {
             let mut births = memory.births();

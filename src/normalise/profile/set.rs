@@ -306,7 +306,8 @@ pub(super) fn one(source: &Source, classes: &Classes) -> Result<(Profile, Spec),
         .file_stem()
         .unwrap_or_default()
         .to_string_lossy();
-    match compile::compile(&name, &spec, classes) {
+    let dir = source.path.parent().unwrap_or_else(|| Path::new("."));
+    match compile::compile((&name, dir), &spec, classes) {
         Ok(profile) => Ok((profile, spec)),
         Err(problems) => Err(problems
             .iter()

@@ -1,7 +1,7 @@
 //! A first draft of a profile, from a class and a sample payload: what the payload holds, and what of it looks like a field
 //! of the class. A guess is marked as one; the integrator decides.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use serde_json::Value as Json;
 
@@ -40,7 +40,15 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("lvl", "level"),
 ];
 /// Names that times go by.
-const TIMES: &[&str] = &["ts", "time", "timestamp", "datatime", "eventtime", "observedat", "t"];
+const TIMES: &[&str] = &[
+    "ts",
+    "time",
+    "timestamp",
+    "datatime",
+    "eventtime",
+    "observedat",
+    "t",
+];
 
 /// A source of the sample with its value.
 struct Found {
@@ -63,7 +71,8 @@ pub fn skeleton(class: &Class, kind: &str, sample: &[u8]) -> Result<String, Stri
 }
 
 fn pointers(sample: &[u8]) -> Result<Vec<Found>, String> {
-    let json: Json = serde_json::from_slice(sample).map_err(|why| format!("the sample is no JSON: {why}"))?;
+    let json: Json =
+        serde_json::from_slice(sample).map_err(|why| format!("the sample is no JSON: {why}"))?;
     let mut found = Vec::new();
     walk(&json, String::new(), &mut found);
     Ok(found)
@@ -76,7 +85,10 @@ fn walk(json: &Json, at: String, found: &mut Vec<Found>) {
     match json {
         Json::Object(members) => {
             for (name, value) in members {
-                let name = name.replace('~', "~0").replace('/', "~1").replace('[', "~2");
+                let name = name
+                    .replace('~', "~0")
+                    .replace('/', "~1")
+                    .replace('[', "~2");
                 walk(value, format!("{at}/{name}"), found);
             }
         }
@@ -131,13 +143,15 @@ impl Sink for Lister {
 }
 
 fn points(kind: &str, sample: &[u8]) -> Result<Vec<Found>, String> {
-    let codec = Any::open(kind, toml::Table::new())?;
+    let codec = Any::open(kind, toml::Table::new(), Path::new("."))?;
     let mut lister = Lister(Vec::new());
     let mut rest = sample;
     while let Framing::Frame { skip, len } = codec.frame(rest) {
         let end = skip.saturating_add(len).max(1);
         let frame = rest.get(skip..end).unwrap_or_default();
-        codec.decode(frame, &mut lister).map_err(|reject| reject.to_string())?;
+        codec
+            .decode(frame, &mut lister)
+            .map_err(|reject| reject.to_string())?;
         rest = rest.get(end..).unwrap_or_default();
     }
     if lister.0.is_empty() {
@@ -153,16 +167,42 @@ fn write(
     found: &[Found],
     sample: &[u8],
 ) -> std::fmt::Result {
-    writeln!(out, "# A draft. What is marked with ? is a guess: look it over, then `sensegate check`.")?;
+    writeln!(
+        out,
+        "# A draft. What is marked with ? is a guess: look it over, then `sensegate check`."
+    )?;
     writeln!(out, "title = \"\"")?;
-    writeln!(out, "class = \"{}\"  # {}, {}", class.id(), class.name_en(), class.name_zh())?;
-    writeln!(out, "# topics = [\"…/{{device}}/…\"]  # beside v1/{}/{{device}}/up/PROFILE", class.id())?;
-    writeln!(out, "# device = [\"topic.device\"]    # or a source of the payload\n")?;
+    writeln!(
+        out,
+        "class = \"{}\"  # {}, {}",
+        class.id(),
+        class.name_en(),
+        class.name_zh()
+    )?;
+    writeln!(
+        out,
+        "# topics = [\"…/{{device}}/…\"]  # beside v1/{}/{{device}}/up/PROFILE",
+        class.id()
+    )?;
+    writeln!(
+        out,
+        "# device = [\"topic.device\"]    # or a source of the payload\n"
+    )?;
     writeln!(out, "[codec]\nkind = \"{kind}\"\n")?;
-    let time = found.iter().find(|found| TIMES.contains(&&*plain(&found.source)));
+    let time = found
+        .iter()
+        .find(|found| TIMES.contains(&&*plain(&found.source)));
     match time {
-        Some(time) => writeln!(out, "[time]\nfrom = {:?}  # ? {}", time.source, short(&time.value))?,
-        None => writeln!(out, "# [time]\n# from = \"…\"  # without it, the time of arrival counts")?,
+        Some(time) => writeln!(
+            out,
+            "[time]\nfrom = {:?}  # ? {}",
+            time.source,
+            short(&time.value)
+        )?,
+        None => writeln!(
+            out,
+            "# [time]\n# from = \"…\"  # without it, the time of arrival counts"
+        )?,
     }
     writeln!(out, "zone = \"+08:00\"\n")?;
     let mut used: Vec<&str> = time.iter().map(|time| time.source.as_str()).collect();
@@ -176,12 +216,21 @@ fn write(
         match guess {
             Some(guess) => {
                 used.push(&guess.source);
-                writeln!(out, "from = {:?}  # ? {}", guess.source, short(&guess.value))?;
+                writeln!(
+                    out,
+                    "from = {:?}  # ? {}",
+                    guess.source,
+                    short(&guess.value)
+                )?;
             }
             None => writeln!(out, "# from = \"…\"")?,
         }
         if !field.unit.is_empty() {
-            writeln!(out, "# unit = \"{}\"  # the wire's, if it is another", field.unit)?;
+            writeln!(
+                out,
+                "# unit = \"{}\"  # the wire's, if it is another",
+                field.unit
+            )?;
         }
         if let FieldKind::Enum(codes) = &field.kind {
             let map = codes.iter().map(|code| format!("\"?\" = {:?}", code.code));
@@ -190,8 +239,16 @@ fn write(
         }
         writeln!(out)?;
     }
-    for left in found.iter().filter(|found| !used.contains(&found.source.as_str())) {
-        writeln!(out, "# not used: {:?} = {}", left.source, short(&left.value))?;
+    for left in found
+        .iter()
+        .filter(|found| !used.contains(&found.source.as_str()))
+    {
+        writeln!(
+            out,
+            "# not used: {:?} = {}",
+            left.source,
+            short(&left.value)
+        )?;
     }
     writeln!(out, "\n[[vector]]\nname = \"the sample\"")?;
     match std::str::from_utf8(sample) {
@@ -220,8 +277,12 @@ fn plain(source: &str) -> String {
 
 fn is_like(name: &str, field: &Field) -> bool {
     let wanted = plain(&field.name);
-    let synonym = SYNONYMS.iter().any(|(short, long)| name == *short && field.name == *long);
-    name == wanted || synonym || (name.len() > 3 && (wanted.contains(name) || name.contains(&wanted)))
+    let synonym = SYNONYMS
+        .iter()
+        .any(|(short, long)| name == *short && field.name == *long);
+    name == wanted
+        || synonym
+        || (name.len() > 3 && (wanted.contains(name) || name.contains(&wanted)))
 }
 
 fn short(value: &str) -> String {
@@ -238,11 +299,18 @@ mod tests {
         let class = classes.get("air_station").unwrap();
         let sample = br#"{"ts": 1705980700, "data": {"pm25": 33, "temp": -4.1, "odd/name": 1}}"#;
         let draft = skeleton(class, "json", sample).unwrap();
-        let spec: super::super::spec::Spec = toml::from_str(&draft).unwrap_or_else(|why| panic!("{why}\n{draft}"));
-        let profile = super::super::compile::compile("draft", &spec, &classes).unwrap();
+        let spec: super::super::spec::Spec =
+            toml::from_str(&draft).unwrap_or_else(|why| panic!("{why}\n{draft}"));
+        let profile = super::super::compile::compile(("draft", Path::new(".")), &spec, &classes).unwrap();
         assert_eq!(profile.class_ids(&classes), ["air_station"]);
-        assert!(draft.contains("from = \"/data/pm25\"") && draft.contains("from = \"/data/temp\""), "{draft}");
-        assert!(draft.contains("# not used: \"/data/odd~1name\" = 1"), "{draft}");
+        assert!(
+            draft.contains("from = \"/data/pm25\"") && draft.contains("from = \"/data/temp\""),
+            "{draft}"
+        );
+        assert!(
+            draft.contains("# not used: \"/data/odd~1name\" = 1"),
+            "{draft}"
+        );
         assert!(skeleton(class, "json", b"{").is_err());
         assert!(skeleton(class, "nothing", b"{}").is_err());
     }

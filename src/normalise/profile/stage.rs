@@ -79,6 +79,8 @@ pub(crate) struct Stage {
     last_scope: u64,
     /// Points that the profile does not mention.
     pub(super) unmapped: u32,
+    /// Where a record's device id is written, so that it takes no allocation.
+    pub(super) device: String,
 }
 
 /// Texts and bytes of one record that wait; what a payload may have anyhow.

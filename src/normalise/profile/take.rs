@@ -11,7 +11,7 @@ use super::{
         ucum,
     },
     number::{Linear, Number},
-    plan::{Stands, Take},
+    plan::{Stands, Take, UnitFrom, Unmatched},
     spec::Rounding,
     stage::{Cell, Stage, Waiting},
 };
@@ -60,24 +60,33 @@ pub(super) fn put(
             let whole = linear(take, cell)?.apply(number).to_whole(take.rounding);
             put_whole(sheet, slot, *form, whole)
         }
-        (Form::Bool, Meant::Bool(value)) => Some(sheet.put_bool(slot, value)),
+        (Form::Bool, Meant::Bool(value)) => {
+            sheet.put_bool(slot, value);
+            Some(())
+        }
         (Form::Bool, meant) => {
             let value = match number(&meant).and_then(|n| n.to_whole(Rounding::Exact)) {
                 Some(0) => false,
                 Some(1) => true,
                 _ => return Err(mistyped(slot, &meant)),
             };
-            Some(sheet.put_bool(slot, value))
+            sheet.put_bool(slot, value);
+            Some(())
         }
         (Form::Enum, meant) => {
             let code = code(slot, &meant).ok_or_else(|| unknown_code(slot, &meant))?;
-            Some(sheet.put_code(slot, code))
+            sheet.put_code(slot, code);
+            Some(())
         }
-        (Form::Text, Meant::Text(text)) => Some(sheet.put_text(slot, text)),
+        (Form::Text, Meant::Text(text)) => {
+            sheet.put_text(slot, text);
+            Some(())
+        }
         (Form::Text, meant) => {
             let mut text = String::new();
             describe(&meant, &mut text);
-            Some(sheet.put_text(slot, &text))
+            sheet.put_text(slot, &text);
+            Some(())
         }
     };
     done.map(|()| Put::Done).ok_or_else(|| {
@@ -144,7 +153,11 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
     }
     let stands = take.map.iter().find(|(text, number, _)| match &meant {
         Meant::Text(found) => {
-            let same_number = || number.zip(Number::parse(found)).is_some_and(|(a, b)| a.is(b));
+            let same_number = || {
+                number
+                    .zip(Number::parse(found))
+                    .is_some_and(|(a, b)| a.is(b))
+            };
             *found == &**text || same_number()
         }
         Meant::Number(found) => number.is_some_and(|number| number.is(*found)),
@@ -154,7 +167,7 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
     Ok(Some(match stands {
         Some((_, _, stands)) => Meant::Stands(stands),
         // The class's own numbers mean something else than the wire's, once a map says what those mean.
-        None if matches!(meant, Meant::Number(_)) && take.is_closed => {
+        None if matches!(meant, Meant::Number(_)) && take.unmatched == Unmatched::Refused => {
             let detail = format!("{} is not in the profile's map", shown(&meant));
             return Err(Reject::new(QuarantineReason::EnumCode, detail));
         }
@@ -171,7 +184,14 @@ fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
             .any(|missing| missing.is(*number)),
         Waiting::Text(range) => {
             let text = stage.text(range).trim();
-            text.is_empty() || take.missing_texts.iter().any(|missing| **missing == *text)
+            let is_named = |missing: &Box<str>| **missing == *text;
+            let is_number = || {
+                let number = Number::parse(text).filter(|_| !take.missing_numbers.is_empty());
+                number.is_some_and(|found| {
+                    take.missing_numbers.iter().any(|missing| missing.is(found))
+                })
+            };
+            text.is_empty() || take.missing_texts.iter().any(is_named) || is_number()
         }
         Waiting::Bool(_) | Waiting::Bytes(_) | Waiting::Time(_) => false,
     }
@@ -179,7 +199,7 @@ fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
 
 /// Scale, offset and unit; the unit of the wire where the format says one and the file does not.
 pub(super) fn linear(take: &Take, cell: &Cell) -> Result<Linear, Reject> {
-    let Some(unit) = cell.unit.filter(|_| take.unit_of_wire) else {
+    let Some(unit) = cell.unit.filter(|_| take.unit_from == UnitFrom::Wire) else {
         return Ok(take.linear);
     };
     if *unit == *take.unit {

@@ -356,7 +356,10 @@ fn the_examples_of_the_page_come_out_as_they_say() {
         let path = PathBuf::from("example.toml");
         let (profile, spec) = one(&Source { path, text }, &classes).unwrap();
         assert!(!spec.vectors.is_empty());
-        assert_eq!(super::vectors::run(&profile, &spec, &classes), Vec::<String>::new());
+        assert_eq!(
+            super::vectors::run(&profile, &spec, &classes),
+            Vec::<String>::new()
+        );
         count += 1;
     }
     assert_eq!(count, 3);
@@ -369,4 +372,38 @@ fn every_embedded_profile_passes_its_vectors() {
         Ok(checked) => assert!(checked.vectors >= checked.profiles, "{checked:?}"),
         Err(error) => panic!("{error}"),
     }
+}
+
+#[test]
+fn a_vendors_proto_file_beside_the_profile_is_all_that_its_messages_take() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let proto = "syntax = \"proto3\"; package acme;\nmessage Up { string sn = 1; double pm = 2; uint64 at = 3; }\n";
+    std::fs::write(dir.path().join("acme.proto"), proto).unwrap();
+    let text = r#"
+class = "air_station"
+device = "sn"
+[codec]
+kind = "protobuf"
+proto = "acme.proto"
+message = "acme.Up"
+[time]
+from = "at"
+[fields.pm2_5]
+from = "pm"
+"#;
+    let classes = Classes::embedded().unwrap();
+    let source = |text: &str| Source {
+        path: dir.path().join("acme.toml"),
+        text: text.to_owned(),
+    };
+    let (profile, _) = one(&source(text), &classes).unwrap();
+    let mut payload = vec![0x0A, 2, b'A', b'7', 0x11];
+    payload.extend_from_slice(&35.5_f64.to_le_bytes());
+    payload.extend_from_slice(&[0x18, 0x9C, 0xB0, 0xBB, 0xAD, 0x06]);
+    let found = read(&profile, "any", &payload);
+    assert_eq!(found.reasons(), []);
+    assert_eq!(found.value(0, "pm2_5"), 35.5);
+    assert_eq!(found.shown[0]["device_id"], "A7");
+    let faults = one(&source(&text.replace("acme.proto", "none.proto")), &classes).unwrap_err();
+    assert!(faults[0].contains("none.proto"), "{faults:?}");
 }

@@ -314,7 +314,7 @@ pub(super) const ATOMS: &[Atom] = &[
     metric("l", 1, -3, VOLUME), metric("L", 1, -3, VOLUME), si("st", VOLUME),
     plain("[gal_us]", 3_785_411_784, -12, VOLUME),
     plain("[kn_i]", 1_852, 0, SPEED).over(3_600), plain("[c]", 299_792_458, 0, SPEED),
-    metric("Gal", 1, -2, ACCELERATION), plain("[g]", 980_665, -5, ACCELERATION),
+    metric("Gal", 1, -2, ACCELERATION), metric("[g]", 980_665, -5, ACCELERATION),
     // mass, amount
     metric("t", 1, 3, MASS), metric("u", 166_053_906_892, -38, MASS),
     plain("[lb_av]", 45_359_237, -8, MASS), plain("[oz_av]", 45_359_237, -8, MASS).over(16),

@@ -31,6 +31,7 @@
 //! and so is one that is to stand once and stands twice. Groups are stepped over; extensions are not read.
 
 #[cfg(any(test, feature = "harness"))]
+mod file;
 mod encode;
 pub(crate) mod fields;
 mod path;
@@ -40,6 +41,7 @@ mod schema;
 mod tests;
 mod walk;
 
+pub(crate) use file::open;
 use std::collections::HashMap;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};

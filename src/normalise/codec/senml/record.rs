@@ -130,6 +130,10 @@ impl<'a> Record<'a> {
             }
             record.member(label, at.scalar()?)?;
         }
+        if record.number.is_some() && record.other.is_some() {
+            let detail = "a record has one value (RFC 8428, clause 4.2)";
+            return Err(Reject::new(QuarantineReason::FieldDuplicate, detail));
+        }
         Ok(record)
     }
 

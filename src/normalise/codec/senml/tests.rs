@@ -211,7 +211,11 @@ fn what_must_be_understood_and_is_not_refuses_the_pack() {
             QuarantineReason::FrameUnsupported,
         ),
         (
-            r#"[{"n":"a","v":1,"vs":"b","vb":true}]"#,
+            r#"[{"n":"a","v":1,"vs":"b"}]"#,
+            QuarantineReason::FieldDuplicate,
+        ),
+        (
+            r#"[{"n":"a","vs":"b","vb":true}]"#,
             QuarantineReason::FieldDuplicate,
         ),
         (

@@ -8,7 +8,7 @@ use super::{
             point::Moment,
         },
         number::{Linear, Number, Scaled},
-        plan::{FieldPlan, Stands, Take, TimeRule},
+        plan::{FieldPlan, Stands, Take, TimeRule, Unmatched},
         spec::Rounding,
         stage::Cell,
         take,
@@ -389,7 +389,7 @@ fn of_field<'a>(field: &Field, take: &'a Take, value: &Intended) -> Result<Wish<
         (Intended::Number(number), FieldKind::Signed | FieldKind::Unsigned) => {
             of_number(take, *number, IsWhole::Yes)
         }
-        (Intended::Code(number), FieldKind::Enum(codes)) if !take.is_closed => {
+        (Intended::Code(number), FieldKind::Enum(codes)) if take.unmatched == Unmatched::Passed => {
             let found = codes.iter().find(|code| code.number == *number);
             let found = found.ok_or_else(|| format!("{number} is no code"))?;
             let texts = [found.code.as_str(), found.name.as_str()];
