@@ -6,6 +6,9 @@
 //! millisecond); a replaying device's serial is the place of the time in its series. So a stored reading names its
 //! bit. A publish whose connection ended before its acknowledgement is in doubt: it may be stored once or not at all;
 //! one that was sent again may be stored as often as it was sent, as MQTT's "at least once" says.
+//!
+//! A device whose format cuts its times down to seconds or minutes, has none, or makes several readings of a payload
+//! names no bit: of such a device the readings are counted.
 
 use std::{collections::HashMap, fmt};
 
@@ -122,6 +125,8 @@ pub struct Audit<'a> {
     model: &'a Model,
     places: HashMap<(&'a str, &'a str), usize>,
     stored: Vec<Bits>,
+    /// Readings of devices that are counted only.
+    counted: Vec<u64>,
     verdict: Verdict,
 }
 
@@ -195,6 +200,7 @@ impl<'a> Audit<'a> {
             model,
             places,
             stored: vec![Bits::default(); roster.members.len()],
+            counted: vec![0; roster.members.len()],
             verdict: Verdict::default(),
         }
     }
@@ -207,6 +213,12 @@ impl<'a> Audit<'a> {
                 .example(|| format!("unknown device {class}/{device}"));
             return;
         };
+        if self.is_counted(place).is_some() {
+            if let Some(count) = self.counted.get_mut(place) {
+                *count += 1;
+            }
+            return;
+        }
         let serial = self.serial(place, observed_at_ns);
         let known = self.model.devices.get(place).zip(serial);
         let Some((promised, serial)) = known.filter(|(promised, serial)| {
@@ -230,6 +242,43 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// Readings that each payload of a device gives, if they are counted only.
+    fn is_counted(&self, place: usize) -> Option<u64> {
+        let dialect = self.roster.dialect_of(self.roster.members.get(place)?)?;
+        (!dialect.tells_serial).then_some(dialect.readings)
+    }
+
+    /// Judges a device by its count.
+    fn close_counted(&mut self, place: usize, readings: u64) {
+        let stored = self.counted.get(place).copied().unwrap_or(0);
+        let Some(promised) = self.model.devices.get(place) else {
+            return;
+        };
+        let acked = promised.acked.count();
+        let mut may_be = promised.doubtful.clone();
+        promised.repeated.missing_from(&may_be.clone()).for_each(|serial| {
+            may_be.insert(serial);
+        });
+        let missing = (acked * readings).saturating_sub(stored);
+        let beyond = stored.saturating_sub(acked * readings);
+        // However often a reading was sent again, it is within its connection's life: more than that is not looked at.
+        let doubled = if promised.repeated.count() > 0 {
+            0
+        } else {
+            beyond.saturating_sub(may_be.count() * readings)
+        };
+        self.verdict.stored += stored / readings.max(1);
+        self.verdict.missing += missing;
+        self.verdict.doubled += doubled;
+        self.verdict.doubtful_stored += (beyond - doubled) / readings.max(1);
+        if missing + doubled > 0 {
+            let device = self.roster.members.get(place).map_or("", |m| m.device.as_str());
+            self.verdict.example(|| {
+                format!("{device}: {acked} payloads of {readings} readings, {stored} stored")
+            });
+        }
+    }
+
     fn serial(&self, place: usize, observed_at_ns: u64) -> Option<u32> {
         match &self.roster.members.get(place)?.role {
             Role::Simulated(_) => u32::try_from(observed_at_ns % u64::from(SERIALS_MAX)).ok(),
@@ -245,9 +294,18 @@ impl<'a> Audit<'a> {
     #[must_use]
     pub fn close(mut self) -> Verdict {
         self.verdict.acknowledged = self.model.acknowledged_count();
+        for place in 0..self.roster.members.len() {
+            if let Some(readings) = self.is_counted(place) {
+                self.close_counted(place, readings);
+            }
+        }
         let devices = self.model.devices.iter().zip(&self.stored);
         for (member, (promised, stored)) in self.roster.members.iter().zip(devices) {
             let class = self.roster.class_of(member);
+            let dialect = self.roster.dialect_of(member);
+            if dialect.is_some_and(|dialect| !dialect.tells_serial) {
+                continue;
+            }
             for serial in promised.acked.missing_from(stored) {
                 let example = || format!("missing: {class}/{} reading {serial}", member.device);
                 self.verdict.missing += 1;

@@ -45,6 +45,8 @@ pub use profile::{
     Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying,
     Unread, explain, skeleton,
 };
+#[cfg(any(test, feature = "harness"))]
+pub use profile::{Intended, Intent, Inverse, Learned, Sent, Unsayable};
 pub use quality::Quality;
 pub use rules::{Place, Rule};
 pub use ucum::UnitError;

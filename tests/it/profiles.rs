@@ -4,12 +4,16 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use prost::Message as _;
+use rand::{SeedableRng as _, rngs::SmallRng};
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use sensegate::{
     broker::auth,
-    domain::Identity,
-    harness::platform::query::StoredData,
-    normalise::{Classes, render},
+    domain::{Clock as _, Identity, SystemClock},
+    harness::{
+        devices::{Roster, dialects, embedded},
+        platform::query::StoredData,
+    },
+    normalise::{Classes, Field, FieldKind, Intended, render},
     proto::platform::Reading,
 };
 use serde_json::Value;
@@ -199,6 +203,73 @@ async fn every_class_in_its_usual_format_is_stored_value_by_value_and_unit_by_un
                     "{}",
                     sent.profile
                 );
+            }
+        }
+    }
+    assert_eq!(gateway.metric("sensegate_readings_quarantined", ""), 0.0);
+    platform.stop().await;
+}
+
+/// Codes, truth values and texts as they were meant; numbers as near as formats of tenths and eighths come.
+fn is_meant(field: &Field, meant: &Intended, stored: &Value) -> bool {
+    match (meant, &field.kind) {
+        (Intended::Number(meant), _) => {
+            let span = field.max.unwrap_or(1_000.0) - field.min.unwrap_or(0.0);
+            let stored = stored.as_f64().or_else(|| stored.as_str()?.parse().ok());
+            stored.is_some_and(|stored| (stored - meant).abs() <= span * 0.01)
+        }
+        (Intended::Bool(meant), _) => stored == meant,
+        (Intended::Text(meant), _) => stored == meant.as_str(),
+        (Intended::Code(meant), FieldKind::Enum(codes)) => codes
+            .iter()
+            .any(|code| code.number == *meant && stored == code.code.as_str()),
+        (Intended::Code(_), _) => false,
+    }
+}
+
+/// What a simulated device meant: class, device, values, and fields that share their place with others.
+type Meant = (String, String, Vec<(u32, Intended)>, Vec<u32>);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_device_of_each_class_is_stored_as_it_meant_its_values() {
+    let classes = Classes::embedded().unwrap();
+    let dir = TempDir::new().unwrap();
+    let platform = Platform::start_in(dir.path()).await;
+    let node = Node::new(&["--platform", &platform.url()]);
+    let gateway = node.start();
+    let patterns = embedded().unwrap();
+    let formats = dialects(&patterns).unwrap();
+    let roster = Roster::of_city_speaking(patterns, formats, (0.0, "sim-"));
+    let mut rng = SmallRng::seed_from_u64(226);
+    let (mut readings, mut meant): (u64, Vec<Meant>) = (0, Vec::new());
+    for member in &roster.members {
+        let dialect = roster.dialect_of(member).unwrap();
+        let (class, device) = (roster.class_of(member), member.device.as_str());
+        let pattern = &roster.patterns[member.pattern()];
+        let mut values = pattern.start(&mut rng);
+        pattern.advance(&mut values, &mut rng);
+        let sent = dialect.write(pattern, &values, (device, SystemClock.now(), 1)).unwrap();
+        let mut client = connected(&gateway, class, device).await.unwrap();
+        let topic = format!("v1/{class}/{device}/{}", sent.topic_suffix);
+        let answer = client.publish_bytes(&topic, sent.bytes).await;
+        assert_eq!(answer, Ok(()), "{class}");
+        readings += dialect.readings();
+        meant.push((class.to_owned(), device.to_owned(), dialect.intended(pattern, &values), sent.yielded));
+    }
+    assert_eq!(meant.len(), 226);
+    platform.holds(readings).await;
+    let found = stored(dir.path(), &classes);
+    for (class, device, values, yielded) in meant {
+        let stored = &found[&(class.clone(), device)];
+        for (number, meant) in values.iter().filter(|(number, _)| !yielded.contains(number)) {
+            let fields = classes.get(&class).unwrap().fields();
+            let field = fields.iter().find(|field| field.number == *number).unwrap();
+            let mut shown = stored.iter().map(|reading| &reading["values"][&field.name]);
+            let shown = shown.find(|shown| !shown["value"].is_null());
+            let shown = shown.unwrap_or_else(|| panic!("{class}: no {}: {stored:#?}", field.name));
+            assert!(is_meant(field, meant, &shown["value"]), "{class}: {}: {meant:?} {shown}", field.name);
+            if !field.unit.is_empty() {
+                assert_eq!(shown["unit"], field.unit.as_str(), "{class}: {}", field.name);
             }
         }
     }

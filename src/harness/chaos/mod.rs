@@ -22,7 +22,7 @@ use thiserror::Error;
 use super::{
     children::{Binaries, ChildError},
     demo::{Failed, city},
-    devices::{FleetError, Latency},
+    devices::{FleetError, Latency, Speech},
     evidence::audit,
     model::Verdict,
     scrape::{LedgerView, Samples},
@@ -159,7 +159,7 @@ pub struct Proof {
 /// # Errors
 /// Something does not start again, the ledger is off, or a reading is missing or doubled.
 pub fn run(plan: &KillPlan, mut each: impl FnMut(&Round)) -> Result<Proof, KillError> {
-    let roster = Arc::new(city(0.0)?);
+    let roster = Arc::new(city(0.0, Speech::Canonical)?);
     let mut rng = SmallRng::seed_from_u64(plan.seed);
     let mut cast = Cast::new(plan, Arc::clone(&roster))?;
     for number in 1..=plan.rounds {

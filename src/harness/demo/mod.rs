@@ -23,8 +23,8 @@ use super::{
     children::{Binaries, ChildError, Gateway, GatewaySpec, Platform, PlatformSpec},
     client::Qos,
     devices::{
-        Fleet, FleetError, FleetOptions, Identities, Pace, Protocols, Roster, Unacknowledged,
-        embedded,
+        DialectError, Fleet, FleetError, FleetOptions, Identities, Pace, Protocols, Roster, Speech,
+        Unacknowledged, dialects, embedded,
     },
     evidence::{LiveView, Unreadable, audit},
     model::{Model, Verdict},
@@ -58,6 +58,8 @@ pub struct Staging {
     pub duration: Duration,
     /// Seed of the devices.
     pub seed: u64,
+    /// What the devices send.
+    pub speech: Speech,
 }
 
 /// Why a demonstration failed.
@@ -72,6 +74,9 @@ pub enum Failed {
     /// The classes.
     #[error(transparent)]
     Class(#[from] ClassError),
+    /// The formats of the classes.
+    #[error(transparent)]
+    Dialect(Box<DialectError>),
     /// The recorded series.
     #[error(transparent)]
     Series(#[from] Damaged),
@@ -112,9 +117,16 @@ pub struct Shown {
 /// The devices of a run: the city's mix at a scale, and the recorded series.
 ///
 /// # Errors
-/// The embedded classes or series are damaged.
-pub fn city(scale: f64) -> Result<Roster, Failed> {
-    let mut roster = Roster::of_city(embedded()?, scale, "510104-");
+/// The embedded classes, profiles or series are damaged.
+pub fn city(scale: f64, speech: Speech) -> Result<Roster, Failed> {
+    let patterns = embedded()?;
+    let dialects = match speech {
+        Speech::Canonical => Vec::new(),
+        Speech::Catalogue => {
+            dialects(&patterns).map_err(|why| Failed::Dialect(Box::new(why)))?
+        }
+    };
+    let mut roster = Roster::of_city_speaking(patterns, dialects, (scale, "510104-"));
     roster.add_replays(recorded()?, "510104-");
     Ok(roster)
 }
@@ -124,7 +136,7 @@ pub fn city(scale: f64) -> Result<Roster, Failed> {
 /// # Errors
 /// Something does not start, or the promise is broken.
 pub fn run(options: &Staging, stop: &AtomicBool, out: &mut dyn Write) -> Result<Shown, Failed> {
-    let roster = Arc::new(city(options.scale)?);
+    let roster = Arc::new(city(options.scale, options.speech)?);
     let key = device_key();
     let platform_spec = PlatformSpec {
         dir: options.dir.clone(),

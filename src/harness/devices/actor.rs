@@ -50,7 +50,9 @@ impl Actor {
                 .unwrap_or(0)
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut rng = SmallRng::seed_from_u64(mixed);
-        let role = roster.members.get(place).map(|member| &member.role);
+        let member = roster.members.get(place);
+        let role = member.map(|member| &member.role);
+        let is_canonical = member.is_some_and(|member| roster.dialect_of(member).is_none());
         let (values, simulated) = match role {
             Some(Role::Simulated(pattern)) => (
                 roster
@@ -66,7 +68,7 @@ impl Actor {
             rng,
             values,
             serial: 0,
-            protobuf: simulated && place % PROTOBUF_EVERY == PROTOBUF_EVERY - 1,
+            protobuf: simulated && is_canonical && place % PROTOBUF_EVERY == PROTOBUF_EVERY - 1,
             names: if place.is_multiple_of(2) {
                 Names::Proto
             } else {
@@ -126,7 +128,8 @@ impl Actor {
         out: &mut Vec<u8>,
     ) -> Option<u32> {
         let serial = self.serial;
-        match &roster.members.get(place)?.role {
+        let member = roster.members.get(place)?;
+        match &member.role {
             Role::Simulated(pattern) => {
                 if serial >= SERIALS_MAX {
                     return None;
@@ -134,7 +137,10 @@ impl Actor {
                 let pattern = roster.patterns.get(*pattern)?;
                 let observed_at_ns = now.0 - now.0 % MILLI_NS + u64::from(serial);
                 pattern.advance(&mut self.values, &mut self.rng);
-                if self.protobuf {
+                if let Some(dialect) = roster.dialect_of(member) {
+                    let said = (member.device.as_str(), UnixNanos(observed_at_ns), serial);
+                    out.extend(dialect.write(pattern, &self.values, said)?.bytes);
+                } else if self.protobuf {
                     out.extend_from_slice(&report(pattern, &self.values, observed_at_ns));
                 } else {
                     write_json(pattern, &self.values, observed_at_ns, self.names, out);

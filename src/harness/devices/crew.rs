@@ -162,7 +162,11 @@ impl Crew {
         let Some(serial) = actor.next_reading(roster, device, time, &mut self.payload) else {
             return;
         };
-        let form = if actor.speaks_protobuf() { "/pb" } else { "" };
+        let form = match roster.dialect_of(member) {
+            Some(dialect) => dialect.topic_suffix(),
+            None if actor.speaks_protobuf() => "/pb".to_owned(),
+            None => String::new(),
+        };
         let topic = format!("v1/{}/{}/up{form}", roster.class_of(member), member.device);
         let (version, qos) = (self.options.protocols.of(link), self.options.qos);
         let packet_id = session.next_id();

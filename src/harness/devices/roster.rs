@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::pattern::Pattern;
+use super::{dialect::Dialect, pattern::Pattern};
 use crate::harness::series::Series;
 
 /// What a device plays.
@@ -46,25 +46,54 @@ pub struct Roster {
     pub patterns: Vec<Pattern>,
     /// The devices.
     pub members: Vec<Member>,
+    /// Formats of the classes, in the order of the patterns; none for a class that speaks canonically.
+    pub dialects: Vec<Option<Dialect>>,
 }
 
 impl Roster {
     /// The city's mix at a scale (1.0: the nominal city), at least one device of every class. Ids start with `prefix`.
     #[must_use]
     pub fn of_city(patterns: Vec<Pattern>, scale: f64, prefix: &str) -> Self {
+        Self::of_city_speaking(patterns, Vec::new(), (scale, prefix))
+    }
+
+    /// The same, with devices that speak and are named as their formats want it.
+    #[must_use]
+    pub fn of_city_speaking(
+        patterns: Vec<Pattern>,
+        dialects: Vec<Option<Dialect>>,
+        (scale, prefix): (f64, &str),
+    ) -> Self {
         let mut members = Vec::new();
         for (place, pattern) in patterns.iter().enumerate() {
+            let dialect = dialects.get(place).and_then(Option::as_ref);
             let wanted = (f64::from(pattern.nominal_count) * scale).round().max(1.0);
             let mut number = 0_u32;
             while f64::from(number) < wanted {
                 members.push(Member {
-                    device: format!("{prefix}{place:03}{number:06}"),
+                    device: dialect.map_or_else(
+                        || format!("{prefix}{place:03}{number:06}"),
+                        |dialect| dialect.name(prefix, place, number),
+                    ),
                     role: Role::Simulated(place),
                 });
                 number += 1;
             }
         }
-        Self { patterns, members }
+        Self {
+            patterns,
+            members,
+            dialects,
+        }
+    }
+
+    /// The format that a device speaks; none: canonical. Replays are canonical, as the series were recorded.
+    #[must_use]
+    pub fn dialect_of(&self, member: &Member) -> Option<&Dialect> {
+        match member.role {
+            Role::Simulated(pattern) => self.dialects.get(pattern)?.as_ref(),
+            Role::Replay { .. } => None,
+        }
     }
 
     /// Adds one device for each series whose class is known.

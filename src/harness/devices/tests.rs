@@ -20,7 +20,9 @@ use super::{
 use crate::{
     domain::{Clock as _, SystemClock, UnixNanos},
     harness::{client::Qos, series::recorded, yardstick::Server},
-    normalise::{Classes, Encoded, Limits, Payload, PayloadFormat, normalise},
+    normalise::{
+        Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profiles, Report, normalise,
+    },
 };
 
 fn limits() -> Limits {
@@ -92,6 +94,7 @@ fn a_replaying_device_sends_its_series_once_with_its_recorded_times() {
     let mut roster = Roster {
         patterns: embedded().unwrap(),
         members: Vec::new(),
+        dialects: Vec::new(),
     };
     roster.add_replays(recorded().unwrap(), "x-");
     assert_eq!(roster.members.len(), 2);
@@ -118,6 +121,55 @@ fn a_replaying_device_sends_its_series_once_with_its_recorded_times() {
         };
         assert_eq!(sent, series.samples.len());
     }
+}
+
+#[test]
+fn a_device_of_every_class_speaks_the_format_of_the_catalogue() {
+    let classes = Classes::embedded().unwrap();
+    let profiles = Profiles::load(None, &classes).unwrap();
+    let patterns = embedded().unwrap();
+    let formats = dialects(&patterns).unwrap();
+    let roster = Roster::of_city_speaking(patterns, formats, (0.0, "510104-"));
+    let limits = Limits {
+        readings_per_payload_max: 64,
+        ..limits()
+    };
+    let (mut spoken, mut telling) = (0, 0);
+    let (now, memory) = (SystemClock.now(), Memory::new(1_000));
+    for (place, member) in roster.members.iter().enumerate() {
+        let Some(dialect) = roster.dialect_of(member) else {
+            continue;
+        };
+        let mut actor = Actor::new(&roster, place, 1);
+        assert!(!actor.speaks_protobuf());
+        for serial in 0..3 {
+            let mut payload = Vec::new();
+            let found = actor.next_reading(&roster, place, now, &mut payload);
+            assert_eq!(found, Some(serial), "{}", roster.class_of(member));
+            let suffix = dialect.topic_suffix();
+            let profile = profiles.get(suffix.trim_start_matches('/')).unwrap();
+            let publisher = (roster.class_of(member), member.device.as_str());
+            let report = Report {
+                topic: "",
+                canonical: Some(publisher),
+                publisher: Some(publisher),
+                bytes: &payload,
+                received_at: now,
+                attributes: &[],
+                memory: Some(&memory),
+                may_report: &|class, device| (class, device) == publisher,
+            };
+            let mut out = Encoded::default();
+            let outcome = profile.read(&report, (&classes, &limits), &mut out);
+            assert!(outcome.unread.is_empty(), "{}: {outcome:?}", profile.id());
+            assert_eq!(u64::from(out.count), dialect.readings, "{}", profile.id());
+        }
+        spoken += 1;
+        telling += usize::from(dialect.tells_serial);
+    }
+    assert_eq!(spoken, 226);
+    // The others have times of seconds, or none: of those the readings are counted.
+    assert!(telling > 0, "{telling}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::bench_args::Bench;
+use crate::harness::devices::Speech;
 
 /// The lab's commands.
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,27 @@ pub(super) struct Demo {
     /// Seed of the devices' values
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// What devices send
+    #[arg(long, value_enum, default_value_t = Format::Catalogue)]
+    pub format: Format,
+}
+
+/// What devices send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// JSON and protobuf of the gateway's own, whatever the class
+    Canonical,
+    /// Each class the format that the catalogue names for it
+    Catalogue,
+}
+
+impl From<Format> for Speech {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Canonical => Self::Canonical,
+            Format::Catalogue => Self::Catalogue,
+        }
+    }
 }
 
 /// Versions that devices speak.
@@ -105,6 +127,9 @@ pub(super) struct Devices {
     /// Seed of the devices' values
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// What devices send
+    #[arg(long, value_enum, default_value_t = Format::Catalogue)]
+    pub format: Format,
     /// Compares with the reference platform's data in this folder at the end; fails if a reading is missing or doubled
     #[arg(long)]
     pub verify: Option<PathBuf>,

@@ -25,7 +25,7 @@ use crate::harness::{
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &args::Devices, stop: &AtomicBool) -> anyhow::Result<()> {
-    let roster = Arc::new(city(args.scale)?);
+    let roster = Arc::new(city(args.scale, args.format.into())?);
     let mut out = io::stdout();
     writeln!(
         out,

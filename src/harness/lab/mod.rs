@@ -114,6 +114,7 @@ fn run_demo(args: args::Demo) -> anyhow::Result<()> {
         },
         duration: args.duration,
         seed: args.seed,
+        speech: args.format.into(),
     };
     let stop = interrupted()?;
     let ended = demo::run(&options, &stop, &mut io::stdout());

@@ -20,6 +20,8 @@
 mod amount;
 mod pattern;
 mod reading;
+#[cfg(any(test, feature = "harness"))]
+mod writing;
 
 use thiserror::Error;
 
@@ -31,6 +33,8 @@ use crate::domain::UnixNanos;
 use amount::{Amount, decimal};
 use pattern::{Step, TimeFormatError, pattern};
 use reading::{offset, read};
+#[cfg(any(test, feature = "harness"))]
+pub(crate) use writing::WrittenTime;
 
 /// Farthest zone from UTC, hours (Kiribati).
 const ZONE_HOURS_MAX: u8 = 14;

@@ -12,6 +12,8 @@
 mod compile;
 mod emit;
 mod explain;
+#[cfg(any(test, feature = "harness"))]
+mod inverse;
 mod nested;
 mod number;
 mod plan;
@@ -26,6 +28,8 @@ mod vectors;
 
 pub use compile::Problem;
 pub use explain::explain;
+#[cfg(any(test, feature = "harness"))]
+pub use inverse::{Intended, Intent, Inverse, Learned, Sent, Unsayable};
 pub use plan::Profile;
 pub use read::{Outcome, Report, Saying, Unread};
 pub use set::{Checked, Profiles, ProfilesError};

@@ -145,6 +145,63 @@ impl Scaled {
     }
 }
 
+#[cfg(any(test, feature = "harness"))]
+impl Scaled {
+    /// As a decimal of so many places, rounded to the nearest; none if it has too many digits.
+    pub(super) fn to_places(self, places: u8) -> Option<i64> {
+        let rounded = match self {
+            Self::Fraction { over, under } => {
+                let over = over.checked_mul(power(places))?;
+                divided(over, under, Rounding::Nearest)?
+            }
+            Self::Real(number) => Number::Real(number * 10_f64.powi(i32::from(places)))
+                .to_whole(Rounding::Nearest)?,
+        };
+        i64::try_from(rounded).ok()
+    }
+
+    /// The fewest places, up to `most`, with which it is exact; `most` where none are.
+    pub(super) fn places(self, most: u8) -> u8 {
+        let Self::Fraction { over, under } = self else {
+            return most;
+        };
+        let exact = |places: &u8| {
+            let over = over.checked_mul(power(*places));
+            over.is_some_and(|over| over % under == 0)
+        };
+        (0..most).find(exact).unwrap_or(most)
+    }
+}
+
+#[cfg(any(test, feature = "harness"))]
+impl Linear {
+    pub(super) const IDENTITY: Self = Self {
+        mul: (1, 1),
+        add: (0, 1),
+    };
+
+    /// The number that [`Linear::apply`] makes this one.
+    pub(super) fn inverse(&self, number: Number) -> Scaled {
+        let exact = || {
+            let Number::Exact { mantissa, places } = number else {
+                return None;
+            };
+            let without = plus((mantissa, power(places)), (-self.add.0, self.add.1))?;
+            let (over, under) = times(without, (self.mul.1, self.mul.0))?;
+            let sign = under.signum();
+            Some(Scaled::Fraction {
+                over: over * sign,
+                under: under * sign,
+            })
+        };
+        let rough = || {
+            let without = number.real() - ratio(self.add.0, self.add.1);
+            Scaled::Real(without / ratio(self.mul.0, self.mul.1))
+        };
+        exact().filter(|_| self.mul.0 != 0).unwrap_or_else(rough)
+    }
+}
+
 impl Linear {
     /// A profile's scale and offset, then a conversion of units. None if the digits are too many to be exact.
     pub(super) fn new(scale: Number, offset: Number, unit: Conversion) -> Option<Self> {

@@ -52,6 +52,18 @@ impl Table {
         }
     }
 
+    /// The key that means a source.
+    #[cfg(any(test, feature = "harness"))]
+    pub(super) fn key_of(&self, source: Source) -> Option<OwnedKey> {
+        let is_it = |of: &Source| *of == source;
+        let name = self.names.iter().find(|(_, of)| is_it(of));
+        let code = || self.codes.iter().find(|(_, of)| is_it(of));
+        let place = || (0_u64..).zip(&self.places).find(|(_, of)| **of == Some(source));
+        name.map(|(name, _)| OwnedKey::Name(name.clone()))
+            .or_else(|| code().map(|(code, _)| OwnedKey::Code(*code)))
+            .or_else(|| place().map(|(code, _)| OwnedKey::Code(code)))
+    }
+
     #[inline]
     pub(super) fn get(&self, key: Key<'_>) -> Option<Source> {
         match key {

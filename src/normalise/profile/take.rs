@@ -198,7 +198,7 @@ fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
 }
 
 /// Scale, offset and unit; the unit of the wire where the format says one and the file does not.
-fn linear(take: &Take, cell: &Cell) -> Result<Linear, Reject> {
+pub(super) fn linear(take: &Take, cell: &Cell) -> Result<Linear, Reject> {
     let Some(unit) = cell.unit.filter(|_| take.unit_from == UnitFrom::Wire) else {
         return Ok(take.linear);
     };
