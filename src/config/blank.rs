@@ -8,8 +8,8 @@ use super::{
     listener::ListenerDefaults,
     stages::{
         AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
-        MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig,
-        WhenFull,
+        MemoryConfig, MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps,
+        SpoolConfig, UplinkConfig, WhenFull,
     },
 };
 use crate::domain::LaneMap;
@@ -33,7 +33,12 @@ pub(super) fn blank() -> Config {
         normalise: NormaliseConfig {
             class_dir: None,
             profile_dir: None,
-            devices_remembered_max: 0,
+            memory: MemoryConfig {
+                devices_max: 0,
+                pieces_bytes_max: 0,
+                pieces_deadline: Duration::ZERO,
+                sparkplug_gaps: SparkplugGaps::Distrust,
+            },
             readings_per_payload_max: 0,
             reading_bytes_max: 0,
             skew_max: Duration::ZERO,

@@ -45,12 +45,12 @@ pub use listener::{
     Transport, WEBSOCKET_PATH,
 };
 pub use print::example_toml;
-pub use quantity::parse_duration;
 #[expect(
     clippy::module_name_repetitions,
     reason = "each stage has an error by its name"
 )]
 pub use problem::{ConfigError, Origin, Problem};
+pub use quantity::parse_duration;
 pub use setting::{Preset, Setting};
 pub use sources::{Merged, Sources};
 #[expect(
@@ -58,8 +58,9 @@ pub use sources::{Merged, Sources};
     reason = "a section is named after its stage"
 )]
 pub use stages::{
-    AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat, MqttConfig,
-    NodeConfig, NormaliseConfig, SessionsConfig, SpoolConfig, UplinkConfig, WhenFull,
+    AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat, MemoryConfig,
+    MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps, SpoolConfig,
+    UplinkConfig, WhenFull,
 };
 pub use table::{Former, former, setting, settings};
 pub use template::{ClaimTemplate, Claimed, Named, SubjectSource, SubjectTemplate};

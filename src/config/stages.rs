@@ -107,14 +107,39 @@ pub struct NormaliseConfig {
     pub class_dir: Option<PathBuf>,
     /// Folder of further profiles.
     pub profile_dir: Option<PathBuf>,
-    /// Devices whose alarms and dead bands are remembered.
-    pub devices_remembered_max: usize,
+    /// What is remembered of devices.
+    pub memory: MemoryConfig,
     /// Most readings in one payload.
     pub readings_per_payload_max: usize,
     /// Largest encoded reading, bytes.
     pub reading_bytes_max: usize,
     /// Largest difference between a device's clock and the gateway's that is not flagged.
     pub skew_max: Duration,
+}
+
+/// What is remembered of devices from payload to payload.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryConfig {
+    /// Devices whose alarms and dead bands are remembered.
+    pub devices_max: usize,
+    /// Bytes of frames and messages of which a part has come.
+    pub pieces_bytes_max: usize,
+    /// How long a part waits for the rest.
+    pub pieces_deadline: Duration,
+    /// What a gap in a Sparkplug node's sequence does.
+    pub sparkplug_gaps: SparkplugGaps,
+}
+
+/// What a gap in a Sparkplug node's sequence does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SparkplugGaps {
+    /// Aliases of the node and its devices mean nothing until they are born again: the message that was missed may
+    /// have been a certificate.
+    Distrust,
+    /// A rebirth is asked for, aliases are kept meanwhile: for nodes whose aliases are known to be fixed.
+    Keep,
+    /// Nothing: for nodes that do not count.
+    Ignore,
 }
 
 /// What happens when a lane has reached its bound.

@@ -256,9 +256,12 @@ impl<'a> Audit<'a> {
         };
         let acked = promised.acked.count();
         let mut may_be = promised.doubtful.clone();
-        promised.repeated.missing_from(&may_be.clone()).for_each(|serial| {
-            may_be.insert(serial);
-        });
+        promised
+            .repeated
+            .missing_from(&may_be.clone())
+            .for_each(|serial| {
+                may_be.insert(serial);
+            });
         let missing = (acked * readings).saturating_sub(stored);
         let beyond = stored.saturating_sub(acked * readings);
         // However often a reading was sent again, it is within its connection's life: more than that is not looked at.
@@ -272,7 +275,11 @@ impl<'a> Audit<'a> {
         self.verdict.doubled += doubled;
         self.verdict.doubtful_stored += (beyond - doubled) / readings.max(1);
         if missing + doubled > 0 {
-            let device = self.roster.members.get(place).map_or("", |m| m.device.as_str());
+            let device = self
+                .roster
+                .members
+                .get(place)
+                .map_or("", |m| m.device.as_str());
             self.verdict.example(|| {
                 format!("{device}: {acked} payloads of {readings} readings, {stored} stored")
             });

@@ -79,7 +79,7 @@ impl<R: Settle> Ingest<R> {
         Self {
             catalogue: ArcSwap::from_pointee(Catalogue::new(classes, profiles)),
             limits: Limits::from(config),
-            memory: Memory::new(config.devices_remembered_max),
+            memory: Memory::new(config.memory),
             spool,
             clock,
             metrics: IngestMetrics::new(),
@@ -205,7 +205,8 @@ impl<R: Settle> Ingest<R> {
             };
             let mut entries = Vec::new();
             for Unread { range, reject } in &outcome.unread {
-                self.metrics.quarantined(class_label(catalogue, class), reject.reason);
+                self.metrics
+                    .quarantined(class_label(catalogue, class), reject.reason);
                 entries.push(QuarantineEntry {
                     lane,
                     reason: reject.reason,

@@ -27,7 +27,10 @@ pub fn with_attribute(reading: &[u8], (name, value): (&str, &str)) -> Result<Vec
     let decoded = Reading::decode(reading)
         .map_err(|error| Reject::new(QuarantineReason::MalformedProtobuf, error.to_string()))?;
     if decoded.device_id.is_empty() {
-        return Err(Reject::new(QuarantineReason::Empty, "a reading of no device"));
+        return Err(Reject::new(
+            QuarantineReason::Empty,
+            "a reading of no device",
+        ));
     }
     let mut attributes = Attributes::default();
     attributes.put_transport(name, value);

@@ -12,6 +12,7 @@
 use std::{
     hash::BuildHasher as _,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use foldhash::fast::FixedState;
@@ -20,7 +21,10 @@ use super::{
     codec::sparkplug::{Births, Limits},
     recent::Recent,
 };
-use crate::domain::UnixNanos;
+use crate::{
+    config::{MemoryConfig, SparkplugGaps},
+    domain::UnixNanos,
+};
 
 /// Parts of the memory, each under a lock of its own.
 const SHARDS: usize = 64;
@@ -114,16 +118,32 @@ pub struct Memory {
 pub(crate) type Noted = (u32, f64);
 
 impl Memory {
-    /// Room for so many devices.
+    /// Nothing, and room for what is to come.
     #[must_use]
-    pub fn new(devices_max: usize) -> Self {
+    pub fn new(config: MemoryConfig) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(Recent::default())).collect();
+        let limits = Limits {
+            gaps: config.sparkplug_gaps,
+            ..Limits::default()
+        };
         Self {
             shards,
-            devices_max: devices_max.div_ceil(SHARDS).max(1),
+            devices_max: config.devices_max.div_ceil(SHARDS).max(1),
             hasher: FixedState::default(),
-            births: Mutex::new(Births::new(Limits::default())),
+            births: Mutex::new(Births::new(limits)),
         }
+    }
+
+    /// Room for so many devices, and the defaults for everything else.
+    #[cfg(any(test, feature = "harness"))]
+    #[must_use]
+    pub fn of_devices(devices_max: usize) -> Self {
+        Self::new(MemoryConfig {
+            devices_max,
+            pieces_bytes_max: 1 << 20,
+            pieces_deadline: Duration::from_secs(60),
+            sparkplug_gaps: SparkplugGaps::Distrust,
+        })
     }
 
     /// The certificates, for one message.
@@ -267,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_alarm_is_raised_once_and_clears_behind_its_hysteresis() {
-        let memory = Memory::new(10);
+        let memory = Memory::of_devices(10);
         let rule = above(60.0, 5.0, 0);
         let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
         assert_eq!(judge(59.9, 1), None);
@@ -280,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_peak_shorter_than_the_hold_time_raises_nothing() {
-        let memory = Memory::new(10);
+        let memory = Memory::of_devices(10);
         let rule = above(60.0, 0.0, 30);
         let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
         assert_eq!(judge(61.0, 0), None);
@@ -292,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_late_reading_of_earlier_does_not_change_an_alarm() {
-        let memory = Memory::new(10);
+        let memory = Memory::of_devices(10);
         let rule = above(60.0, 0.0, 0);
         assert_eq!(
             memory.judge("a", &rule, (61.0, at(100))),
@@ -307,7 +327,7 @@ mod tests {
 
     #[test]
     fn codes_raise_and_clear_as_they_come() {
-        let memory = Memory::new(10);
+        let memory = Memory::of_devices(10);
         let rule = Threshold {
             id: 3,
             beyond: Beyond::Is(Box::from([2.0, 3.0])),
@@ -328,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_stays_within_its_band_is_told_again_at_the_heartbeat_only() {
-        let memory = Memory::new(10);
+        let memory = Memory::of_devices(10);
         let bands = [Band {
             field_number: 1,
             width: 0.5,
@@ -355,7 +375,7 @@ mod tests {
 
     #[test]
     fn devices_are_bounded() {
-        let memory = Memory::new(SHARDS);
+        let memory = Memory::of_devices(SHARDS);
         let rule = above(0.0, 0.0, 0);
         for device in 0..10_000 {
             memory.judge(&format!("class/{device}"), &rule, (1.0, at(1)));

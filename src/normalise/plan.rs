@@ -151,11 +151,6 @@ impl Plan {
         }
     }
 
-    /// The slot of a field that is known to be one.
-    pub(super) fn slots(&self) -> &[Slot] {
-        &self.slots
-    }
-
     /// The slot at a place.
     #[inline]
     pub(super) fn slot(&self, at: usize) -> Option<&Slot> {

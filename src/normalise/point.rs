@@ -174,13 +174,6 @@ impl<'a> Point<'a> {
     pub(crate) const fn quality(self, quality: Quality) -> Self {
         Self { quality, ..self }
     }
-
-    pub(crate) const fn at(self, time: Moment) -> Self {
-        Self {
-            time: Some(time),
-            ..self
-        }
-    }
 }
 
 /// What takes the points of a frame.

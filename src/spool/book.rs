@@ -139,9 +139,8 @@ impl Book {
         let mut out = Vec::with_capacity(PREFIX_BYTES + 8 * FIELDS + 9 * DropReason::ALL.len() + 4);
         out.extend_from_slice(&MAGIC);
         out.push(self.lane.number());
-        let told = |reason: &&DropReason| {
-            reason.code() <= REASONS_ALWAYS || ledger.dropped(**reason) > 0
-        };
+        let told =
+            |reason: &&DropReason| reason.code() <= REASONS_ALWAYS || ledger.dropped(**reason) > 0;
         let reasons: Vec<DropReason> = DropReason::ALL.iter().filter(told).copied().collect();
         out.push(u8::try_from(reasons.len()).unwrap_or(u8::MAX));
         let fields: [u64; FIELDS] = [

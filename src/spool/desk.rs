@@ -262,7 +262,11 @@ impl Desk {
     }
 
     /// Blocks take their sequences and are compressed.
-    pub(super) fn place(&mut self, draft: &mut Draft, contents: &mut Contents) -> (Vec<(Lane, Fresh)>, u64) {
+    pub(super) fn place(
+        &mut self,
+        draft: &mut Draft,
+        contents: &mut Contents,
+    ) -> (Vec<(Lane, Fresh)>, u64) {
         let now = self.shared.clock.now();
         let mut readings = 0;
         let mut fresh = Vec::with_capacity(contents.blocks.len());

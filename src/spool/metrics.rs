@@ -218,7 +218,10 @@ impl WriterMetrics {
         let writable = gauge!(WRITABLE);
         writable.set(1.0);
         let entries = |reason: &QuarantineReason| {
-            (*reason, gauge!(QUARANTINE_ENTRIES, "reason" => reason.name()))
+            (
+                *reason,
+                gauge!(QUARANTINE_ENTRIES, "reason" => reason.name()),
+            )
         };
         Self {
             lanes: LaneMap::from_fn(LaneHandles::new),

@@ -273,10 +273,7 @@ mod tests {
                 until: Some(100),
                 ..all.clone()
             },
-            Selection {
-                from: 8,
-                ..all.clone()
-            },
+            Selection { from: 8, ..all },
         ];
         assert!(!misses.iter().any(|wanted| wanted.matches(&entry())));
     }

@@ -248,28 +248,47 @@ async fn a_simulated_device_of_each_class_is_stored_as_it_meant_its_values() {
         let pattern = &roster.patterns[member.pattern()];
         let mut values = pattern.start(&mut rng);
         pattern.advance(&mut values, &mut rng);
-        let sent = dialect.write(pattern, &values, (device, SystemClock.now(), 1)).unwrap();
+        let sent = dialect
+            .write(pattern, &values, (device, SystemClock.now(), 1))
+            .unwrap();
         let mut client = connected(&gateway, class, device).await.unwrap();
         let topic = format!("v1/{class}/{device}/{}", sent.topic_suffix);
         let answer = client.publish_bytes(&topic, sent.bytes).await;
         assert_eq!(answer, Ok(()), "{class}");
         readings += dialect.readings();
-        meant.push((class.to_owned(), device.to_owned(), dialect.intended(pattern, &values), sent.yielded));
+        meant.push((
+            class.to_owned(),
+            device.to_owned(),
+            dialect.intended(pattern, &values),
+            sent.yielded,
+        ));
     }
     assert_eq!(meant.len(), 226);
     platform.holds(readings).await;
     let found = stored(dir.path(), &classes);
     for (class, device, values, yielded) in meant {
         let stored = &found[&(class.clone(), device)];
-        for (number, meant) in values.iter().filter(|(number, _)| !yielded.contains(number)) {
+        for (number, meant) in values
+            .iter()
+            .filter(|(number, _)| !yielded.contains(number))
+        {
             let fields = classes.get(&class).unwrap().fields();
             let field = fields.iter().find(|field| field.number == *number).unwrap();
             let mut shown = stored.iter().map(|reading| &reading["values"][&field.name]);
             let shown = shown.find(|shown| !shown["value"].is_null());
             let shown = shown.unwrap_or_else(|| panic!("{class}: no {}: {stored:#?}", field.name));
-            assert!(is_meant(field, meant, &shown["value"]), "{class}: {}: {meant:?} {shown}", field.name);
+            assert!(
+                is_meant(field, meant, &shown["value"]),
+                "{class}: {}: {meant:?} {shown}",
+                field.name
+            );
             if !field.unit.is_empty() {
-                assert_eq!(shown["unit"], field.unit.as_str(), "{class}: {}", field.name);
+                assert_eq!(
+                    shown["unit"],
+                    field.unit.as_str(),
+                    "{class}: {}",
+                    field.name
+                );
             }
         }
     }

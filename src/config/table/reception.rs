@@ -4,6 +4,8 @@ use super::{
     DAY, HOUR, KIB, MIB, MINUTE, Preset, SECOND, Setting, Shape, narrow_u16, narrow_u32,
     narrow_usize, path,
 };
+use crate::config::stages::SparkplugGaps;
+
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "mqtt.connections_max",
@@ -174,7 +176,42 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Count {
             min: 1,
             max: 100_000_000,
-            set: |config, n| config.normalise.devices_remembered_max = narrow_usize(n),
+            set: |config, n| config.normalise.memory.devices_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "normalise.pieces_bytes_max",
+        flag: "pieces-bytes-max",
+        default: Preset::Text("16MiB"),
+        help: "Most bytes of frames and of messages in packets that wait for the rest of them; beyond, the oldest stay in quarantine as pieces.",
+        reason: "A piece has some hundred bytes: room for tens of thousands of devices that are in the middle of a message.",
+        shape: Shape::Size {
+            min: 64 * KIB,
+            max: 4096 * MIB,
+            set: |config, n| config.normalise.memory.pieces_bytes_max = narrow_usize(n),
+        },
+    },
+    Setting {
+        key: "normalise.pieces_deadline",
+        flag: "pieces-deadline",
+        default: Preset::Text("60s"),
+        help: "How long the beginning of a frame, or the packets of a message, wait for the rest; then they stay in quarantine as pieces.",
+        reason: "A serial line at 2,400 baud needs a second for a frame, a narrow-band modem some for each packet; HJ 212 repeats a packet after 5 s, three times.",
+        shape: Shape::Duration {
+            min_ms: 100,
+            max_ms: 60 * MINUTE,
+            set: |config, d| config.normalise.memory.pieces_deadline = d,
+        },
+    },
+    Setting {
+        key: "normalise.sparkplug_gaps",
+        flag: "sparkplug-gaps",
+        default: Preset::Text("distrust"),
+        help: "What a gap in a Sparkplug node's sequence does: its aliases mean nothing until it is born again, they are kept while that is asked for, or nothing.",
+        reason: "The message that was missed may have been a certificate with other aliases; keep and ignore are for nodes whose aliases are known to be fixed.",
+        shape: Shape::Choice {
+            of: &["distrust", "keep", "ignore"],
+            set: |config, word| config.normalise.memory.sparkplug_gaps = sparkplug_gaps(word),
         },
     },
     Setting {
@@ -214,3 +251,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
 ];
+
+fn sparkplug_gaps(word: &str) -> SparkplugGaps {
+    match word {
+        "keep" => SparkplugGaps::Keep,
+        "ignore" => SparkplugGaps::Ignore,
+        _ => SparkplugGaps::Distrust,
+    }
+}

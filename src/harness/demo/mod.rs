@@ -122,9 +122,7 @@ pub fn city(scale: f64, speech: Speech) -> Result<Roster, Failed> {
     let patterns = embedded()?;
     let dialects = match speech {
         Speech::Canonical => Vec::new(),
-        Speech::Catalogue => {
-            dialects(&patterns).map_err(|why| Failed::Dialect(Box::new(why)))?
-        }
+        Speech::Catalogue => dialects(&patterns).map_err(|why| Failed::Dialect(Box::new(why)))?,
     };
     let mut roster = Roster::of_city_speaking(patterns, dialects, (scale, "510104-"));
     roster.add_replays(recorded()?, "510104-");

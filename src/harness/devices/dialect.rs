@@ -323,15 +323,21 @@ impl Dialect {
             may_report: &|_, found| found == device,
         };
         let mut out = Encoded::default();
-        let outcome = self.profile.read(&report, (&self.classes, &LIMITS), &mut out);
+        let outcome = self
+            .profile
+            .read(&report, (&self.classes, &LIMITS), &mut out);
         if let Some(unread) = outcome.unread.first() {
             return Err(unread.reject.detail.clone());
         }
         let shown = render::readings(&self.classes, &out.bytes).map_err(|why| why.to_string())?;
         self.readings = u64::try_from(shown.len()).unwrap_or(0);
         let is_exact = |reading: &serde_json::Value| {
-            let time = reading.get("observed_at").and_then(serde_json::Value::as_str);
-            let is_own = reading.get("time_source").is_some_and(|source| source == "device");
+            let time = reading
+                .get("observed_at")
+                .and_then(serde_json::Value::as_str);
+            let is_own = reading
+                .get("time_source")
+                .is_some_and(|source| source == "device");
             is_own && time.is_some_and(|time| time.contains(".250000007"))
         };
         self.tells_serial = shown.len() == 1 && shown.iter().all(is_exact);
@@ -381,7 +387,9 @@ fn intended(property: &Property, said: &Said, value: f64) -> Option<Intended> {
                 Shape::Flag | Shape::State(_) => value as usize,
                 _ => 0,
             };
-            return choices.get(at.min(choices.len().saturating_sub(1))).cloned();
+            return choices
+                .get(at.min(choices.len().saturating_sub(1)))
+                .cloned();
         }
         Said::Digits(width) => {
             let width = *width;
@@ -399,8 +407,12 @@ fn intended(property: &Property, said: &Said, value: f64) -> Option<Intended> {
     };
     match &property.shape {
         Shape::Real { .. } if factor < 1.0 => decimals(3),
-        Shape::Real { decimals: places, .. } => decimals(*places),
-        Shape::Counter { decimals: places, .. } => decimals(places.unwrap_or(0)),
+        Shape::Real {
+            decimals: places, ..
+        } => decimals(*places),
+        Shape::Counter {
+            decimals: places, ..
+        } => decimals(places.unwrap_or(0)),
         Shape::Signed { .. } | Shape::Unsigned { .. } => decimals(0),
         Shape::Flag => Some(Intended::Bool(value > 0.0)),
         Shape::State(codes) => {

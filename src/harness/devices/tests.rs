@@ -135,7 +135,7 @@ fn a_device_of_every_class_speaks_the_format_of_the_catalogue() {
         ..limits()
     };
     let (mut spoken, mut telling) = (0, 0);
-    let (now, memory) = (SystemClock.now(), Memory::new(1_000));
+    let (now, memory) = (SystemClock.now(), Memory::of_devices(1_000));
     for (place, member) in roster.members.iter().enumerate() {
         let Some(dialect) = roster.dialect_of(member) else {
             continue;

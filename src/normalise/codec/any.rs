@@ -18,7 +18,7 @@ macro_rules! codecs {
         /// One of the codecs.
         #[derive(Debug)]
         pub(crate) enum Any {
-            $(#[doc = $about] $variant(Box<$codec>),)*
+            $(#[doc = concat!("`", $name, "`")] $variant(Box<$codec>),)*
         }
 
         impl Any {

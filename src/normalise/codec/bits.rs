@@ -69,11 +69,6 @@ impl<'a> Bytes<'a> {
     pub(crate) fn u32_be(&mut self) -> Result<u32, Reject> {
         self.array().map(u32::from_be_bytes)
     }
-
-    #[inline]
-    pub(crate) fn u32_le(&mut self) -> Result<u32, Reject> {
-        self.array().map(u32::from_le_bytes)
-    }
 }
 
 /// The two digits of a BCD byte as a number; none if one is above 9.

@@ -154,8 +154,9 @@ impl Scaled {
                 let over = over.checked_mul(power(places))?;
                 divided(over, under, Rounding::Nearest)?
             }
-            Self::Real(number) => Number::Real(number * 10_f64.powi(i32::from(places)))
-                .to_whole(Rounding::Nearest)?,
+            Self::Real(number) => {
+                Number::Real(number * 10_f64.powi(i32::from(places))).to_whole(Rounding::Nearest)?
+            }
         };
         i64::try_from(rounded).ok()
     }

@@ -58,7 +58,11 @@ impl Table {
         let is_it = |of: &Source| *of == source;
         let name = self.names.iter().find(|(_, of)| is_it(of));
         let code = || self.codes.iter().find(|(_, of)| is_it(of));
-        let place = || (0_u64..).zip(&self.places).find(|(_, of)| **of == Some(source));
+        let place = || {
+            (0_u64..)
+                .zip(&self.places)
+                .find(|(_, of)| **of == Some(source))
+        };
         name.map(|(name, _)| OwnedKey::Name(name.clone()))
             .or_else(|| code().map(|(code, _)| OwnedKey::Code(*code)))
             .or_else(|| place().map(|(code, _)| OwnedKey::Code(code)))

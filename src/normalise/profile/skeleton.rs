@@ -207,37 +207,7 @@ fn write(
     writeln!(out, "zone = \"+08:00\"\n")?;
     let mut used: Vec<&str> = time.iter().map(|time| time.source.as_str()).collect();
     for field in class.fields() {
-        let guess = found
-            .iter()
-            .filter(|found| !used.contains(&found.source.as_str()))
-            .find(|found| is_like(&plain(&found.source), field));
-        let mark = if guess.is_some() { "" } else { "# " };
-        writeln!(out, "{mark}[fields.{}]  # {}", field.name, about(field))?;
-        match guess {
-            Some(guess) => {
-                used.push(&guess.source);
-                writeln!(
-                    out,
-                    "from = {:?}  # ? {}",
-                    guess.source,
-                    short(&guess.value)
-                )?;
-            }
-            None => writeln!(out, "# from = \"…\"")?,
-        }
-        if !field.unit.is_empty() {
-            writeln!(
-                out,
-                "# unit = \"{}\"  # the wire's, if it is another",
-                field.unit
-            )?;
-        }
-        if let FieldKind::Enum(codes) = &field.kind {
-            let map = codes.iter().map(|code| format!("\"?\" = {:?}", code.code));
-            let map: Vec<String> = map.collect();
-            writeln!(out, "# map = {{ {} }}", map.join(", "))?;
-        }
-        writeln!(out)?;
+        write_field(out, field, found, &mut used)?;
     }
     for left in found
         .iter()
@@ -256,6 +226,46 @@ fn write(
         _ => writeln!(out, "payload_hex = \"{}\"", hex::encode(sample))?,
     }
     writeln!(out, "# [[vector.expect]]\n# values = {{ }}")
+}
+
+/// A field with the source that is most like it; that one is used up then.
+fn write_field<'f>(
+    out: &mut String,
+    field: &Field,
+    found: &'f [Found],
+    used: &mut Vec<&'f str>,
+) -> std::fmt::Result {
+    let guess = found
+        .iter()
+        .filter(|found| !used.contains(&found.source.as_str()))
+        .find(|found| is_like(&plain(&found.source), field));
+    let mark = if guess.is_some() { "" } else { "# " };
+    writeln!(out, "{mark}[fields.{}]  # {}", field.name, about(field))?;
+    match guess {
+        Some(guess) => {
+            used.push(&guess.source);
+            writeln!(
+                out,
+                "from = {:?}  # ? {}",
+                guess.source,
+                short(&guess.value)
+            )?;
+        }
+        None => writeln!(out, "# from = \"…\"")?,
+    }
+    if !field.unit.is_empty() {
+        writeln!(
+            out,
+            "# unit = \"{}\"  # the wire's, if it is another",
+            field.unit
+        )?;
+    }
+    if let FieldKind::Enum(codes) = &field.kind {
+        let map = codes.iter().map(|code| format!("\"?\" = {:?}", code.code));
+        let map: Vec<String> = map.collect();
+        writeln!(out, "# map = {{ {} }}", map.join(", "))?;
+    }
+    writeln!(out)
 }
 
 fn about(field: &Field) -> String {
@@ -301,7 +311,8 @@ mod tests {
         let draft = skeleton(class, "json", sample).unwrap();
         let spec: super::super::spec::Spec =
             toml::from_str(&draft).unwrap_or_else(|why| panic!("{why}\n{draft}"));
-        let profile = super::super::compile::compile(("draft", Path::new(".")), &spec, &classes).unwrap();
+        let profile =
+            super::super::compile::compile(("draft", Path::new(".")), &spec, &classes).unwrap();
         assert_eq!(profile.class_ids(&classes), ["air_station"]);
         assert!(
             draft.contains("from = \"/data/pm25\"") && draft.contains("from = \"/data/temp\""),

@@ -184,14 +184,16 @@ fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {
             .any(|missing| missing.is(*number)),
         Waiting::Text(range) => {
             let text = stage.text(range).trim();
-            let is_named = |missing: &Box<str>| **missing == *text;
+            let is_named = |missing: &str| *missing == *text;
             let is_number = || {
                 let number = Number::parse(text).filter(|_| !take.missing_numbers.is_empty());
                 number.is_some_and(|found| {
                     take.missing_numbers.iter().any(|missing| missing.is(found))
                 })
             };
-            text.is_empty() || take.missing_texts.iter().any(is_named) || is_number()
+            text.is_empty()
+                || take.missing_texts.iter().any(|missing| is_named(missing))
+                || is_number()
         }
         Waiting::Bool(_) | Waiting::Bytes(_) | Waiting::Time(_) => false,
     }

@@ -36,6 +36,7 @@ impl Conversion {
     };
 
     /// Whether every number stays as it is.
+    #[cfg(test)]
     pub(crate) fn is_identity(self) -> bool {
         self == Self::IDENTITY
     }

@@ -106,7 +106,9 @@ impl Bench {
     }
 
     fn quarantine(&self, lane: Lane, payload: &[u8]) -> Outcome {
-        self.inlet.quarantine(entry(lane, payload), self.slip(0)).unwrap();
+        self.inlet
+            .quarantine(entry(lane, payload), self.slip(0))
+            .unwrap();
         self.settled.recv_timeout(PATIENCE).unwrap().1
     }
 

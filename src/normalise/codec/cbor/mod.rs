@@ -32,7 +32,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(test)]
 pub(super) use encode::write_cbor;
 pub(crate) use reader::Cbor as CborTree;
 

@@ -9,7 +9,7 @@ use super::{
     super::{
         super::{
             payload::Reject,
-            point::{Decimal, Moment, Value},
+            point::{Moment, Value},
             time,
         },
         malformed,

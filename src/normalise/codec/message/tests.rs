@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
-    FileDescriptorProto, MessageOptions,
+    FileDescriptorProto, MessageOptions, OneofDescriptorProto,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -121,12 +121,10 @@ fn status() -> DescriptorProto {
             field("nested", 4, Type::Message, ".vendor.v1.Report"),
         ],
     );
-    status_message
-        .oneof_decl
-        .push(prost_reflect::prost_types::OneofDescriptorProto {
-            name: Some("_rssi".into()),
-            options: None,
-        });
+    status_message.oneof_decl.push(OneofDescriptorProto {
+        name: Some("_rssi".into()),
+        options: None,
+    });
     status_message
 }
 

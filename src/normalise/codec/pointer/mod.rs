@@ -57,7 +57,7 @@ mod tests;
 
 #[cfg(any(test, feature = "harness"))]
 pub(super) use encode::{Branch, branch, write_json};
-pub(crate) use json::{Json, Sign, decimal, number_in_text};
+pub(crate) use json::{Json, Sign, decimal};
 pub(crate) use moment::{TimeUnit, moment};
 pub(crate) use options::Options;
 pub(crate) use tree::{Kind, Name, Scalar, Tree};

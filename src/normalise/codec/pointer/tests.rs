@@ -6,6 +6,7 @@ use super::{
         encoding::{Encoder, Report},
         testing::{Owned, Recorder, bit_flips, read_all, truncations, vectors},
     },
+    json::number_in_text,
     *,
 };
 use crate::{

@@ -25,12 +25,15 @@ use super::{
         recent::Recent,
     },
     command,
-    limits::{Gaps, Limits},
+    limits::Limits,
     names::{Known, Names},
     payload::Envelope,
     topic::{Kind, Topic},
 };
-use crate::domain::{QuarantineReason, UnixNanos};
+use crate::{
+    config::SparkplugGaps,
+    domain::{QuarantineReason, UnixNanos},
+};
 
 /// What a scope costs beside its names: its slots, its place in the map.
 const SCOPE_BYTES: usize = 256;
@@ -169,11 +172,13 @@ impl Births {
     }
 
     /// Scopes that are remembered, trusted or not.
+    #[cfg(test)]
     pub(crate) fn scopes(&self) -> usize {
         self.scopes.len()
     }
 
     /// Bytes of their certificates.
+    #[cfg(test)]
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -256,10 +261,10 @@ impl Births {
         let mut node = self.node_in_work();
         let expected = node.next.replace(seq.wrapping_add(1));
         let gaps = self.limits.gaps;
-        if gaps != Gaps::Ignore && expected != Some(seq) {
+        if gaps != SparkplugGaps::Ignore && expected != Some(seq) {
             node.is_rebirth_wanted = true;
         }
-        if gaps == Gaps::Distrust && expected.is_some_and(|expected| expected != seq) {
+        if gaps == SparkplugGaps::Distrust && expected.is_some_and(|expected| expected != seq) {
             node.epoch = self.next_epoch();
         }
         self.put_node(node);
@@ -272,7 +277,7 @@ impl Births {
         let mut node = self.node_in_work();
         node.next = None;
         node.is_rebirth_wanted = true;
-        if self.limits.gaps == Gaps::Distrust {
+        if self.limits.gaps == SparkplugGaps::Distrust {
             node.epoch = self.next_epoch();
         }
         self.put_node(node);

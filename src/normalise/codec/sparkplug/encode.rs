@@ -1,7 +1,4 @@
-//! Payloads of simulated devices: the codec writes names, an [`EdgeNode`] behaves as the standard has it, with
-//! certificates, aliases, a sequence and a will.
-
-use std::collections::BTreeMap;
+//! Payloads of simulated devices: metrics by their names.
 
 use super::{
     super::{
@@ -12,8 +9,8 @@ use super::{
         },
         encoding::{Encoder, Report},
     },
-    Kind, Sparkplug, Topic,
-    command::{REBIRTH, put_field, put_key, put_number},
+    Sparkplug,
+    command::{put_field, put_key, put_number},
     metric::datatype,
 };
 use crate::domain::UnixNanos;
@@ -45,11 +42,33 @@ impl<'a> Written<'a> {
 
 /// How a metric is named on the wire.
 #[derive(Debug, Clone, Copy)]
-enum Naming {
+pub(super) enum Naming {
     Name,
     /// As in certificates.
+    #[cfg(test)]
     Both(u64),
+    #[cfg(test)]
     Alias(u64),
+}
+
+/// Whether name and datatype stand in a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Yes,
+    #[cfg(test)]
+    No,
+}
+
+impl Naming {
+    const fn parts(self) -> (Stands, Option<u64>) {
+        match self {
+            Self::Name => (Stands::Yes, None),
+            #[cfg(test)]
+            Self::Both(alias) => (Stands::Yes, Some(alias)),
+            #[cfg(test)]
+            Self::Alias(alias) => (Stands::No, Some(alias)),
+        }
+    }
 }
 
 impl Encoder for Sparkplug {
@@ -66,137 +85,7 @@ impl Encoder for Sparkplug {
     }
 }
 
-/// An edge node with its devices, as seen by a broker: every message is a topic and a payload.
-#[derive(Debug, Clone)]
-pub(crate) struct EdgeNode {
-    group: String,
-    node: String,
-    seq: u8,
-    bd_seq: u8,
-    /// Of the node under the empty name, and of the devices: names and their aliases.
-    aliases: BTreeMap<String, BTreeMap<String, u64>>,
-}
-
-impl EdgeNode {
-    /// A node in its first session, not born yet.
-    pub(crate) fn new(group: &str, node: &str) -> Self {
-        Self {
-            group: group.to_owned(),
-            node: node.to_owned(),
-            seq: 0,
-            bd_seq: 0,
-            aliases: BTreeMap::new(),
-        }
-    }
-
-    /// A new session: every certificate is to be written again.
-    pub(crate) fn reconnect(&mut self) {
-        self.bd_seq = self.bd_seq.wrapping_add(1);
-        self.aliases.clear();
-    }
-
-    /// The will of the session, or what is published before it ends.
-    pub(crate) fn ndeath(&self, at: UnixNanos) -> Result<(String, Vec<u8>), String> {
-        let mut out = payload_of(at, None);
-        self.put_bd_seq(&mut out, at)?;
-        Ok((self.topic(Kind::NodeDeath, None), out))
-    }
-
-    /// The node's certificate. Aliases are numbered from `first_alias`.
-    pub(crate) fn nbirth(
-        &mut self,
-        at: UnixNanos,
-        metrics: &[Written<'_>],
-        first_alias: u64,
-    ) -> Result<(String, Vec<u8>), String> {
-        self.seq = 0;
-        let mut out = self.begin(at);
-        self.put_bd_seq(&mut out, at)?;
-        let control = Written::new(REBIRTH, Value::Bool(false), at);
-        put_metric(&mut out, &control, Naming::Name)?;
-        self.put_birth(&mut out, "", metrics, first_alias)?;
-        Ok((self.topic(Kind::NodeBirth, None), out))
-    }
-
-    /// A device's certificate.
-    pub(crate) fn dbirth(
-        &mut self,
-        device: &str,
-        at: UnixNanos,
-        metrics: &[Written<'_>],
-        first_alias: u64,
-    ) -> Result<(String, Vec<u8>), String> {
-        let mut out = self.begin(at);
-        self.put_birth(&mut out, device, metrics, first_alias)?;
-        Ok((self.topic(Kind::DeviceBirth, Some(device)), out))
-    }
-
-    /// Data by alias, of the node itself where there is no device.
-    pub(crate) fn data(
-        &mut self,
-        device: Option<&str>,
-        at: UnixNanos,
-        metrics: &[Written<'_>],
-    ) -> Result<(String, Vec<u8>), String> {
-        let mut out = self.begin(at);
-        let aliases = self.aliases.get(device.unwrap_or_default());
-        for metric in metrics {
-            let alias = aliases.and_then(|aliases| aliases.get(metric.name));
-            let naming = alias.map_or(Naming::Name, |alias| Naming::Alias(*alias));
-            put_metric(&mut out, metric, naming)?;
-        }
-        let kind = match device {
-            Some(_) => Kind::DeviceData,
-            None => Kind::NodeData,
-        };
-        Ok((self.topic(kind, device), out))
-    }
-
-    /// The end of a device.
-    pub(crate) fn ddeath(&mut self, device: &str, at: UnixNanos) -> (String, Vec<u8>) {
-        let out = self.begin(at);
-        (self.topic(Kind::DeviceDeath, Some(device)), out)
-    }
-
-    fn begin(&mut self, at: UnixNanos) -> Vec<u8> {
-        let out = payload_of(at, Some(u64::from(self.seq)));
-        self.seq = self.seq.wrapping_add(1);
-        out
-    }
-
-    fn put_bd_seq(&self, out: &mut Vec<u8>, at: UnixNanos) -> Result<(), String> {
-        let number = Value::Whole(i64::from(self.bd_seq));
-        put_metric(out, &Written::new("bdSeq", number, at), Naming::Name)
-    }
-
-    fn put_birth(
-        &mut self,
-        out: &mut Vec<u8>,
-        device: &str,
-        metrics: &[Written<'_>],
-        first_alias: u64,
-    ) -> Result<(), String> {
-        let aliases = self.aliases.entry(device.to_owned()).or_default();
-        aliases.clear();
-        for (alias, metric) in (first_alias..).zip(metrics) {
-            aliases.insert(metric.name.to_owned(), alias);
-            put_metric(out, metric, Naming::Both(alias))?;
-        }
-        Ok(())
-    }
-
-    fn topic(&self, kind: Kind, device: Option<&str>) -> String {
-        let topic = Topic {
-            group: &self.group,
-            kind,
-            node: &self.node,
-            device,
-        };
-        topic.to_string()
-    }
-}
-
-fn payload_of(at: UnixNanos, seq: Option<u64>) -> Vec<u8> {
+pub(super) fn payload_of(at: UnixNanos, seq: Option<u64>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     put_number(&mut out, 1, at.0 / 1_000_000);
     if let Some(seq) = seq {
@@ -205,17 +94,21 @@ fn payload_of(at: UnixNanos, seq: Option<u64>) -> Vec<u8> {
     out
 }
 
-fn put_metric(out: &mut Vec<u8>, written: &Written<'_>, naming: Naming) -> Result<(), String> {
+pub(super) fn put_metric(
+    out: &mut Vec<u8>,
+    written: &Written<'_>,
+    naming: Naming,
+) -> Result<(), String> {
     let mut metric = Vec::with_capacity(64);
-    if let Naming::Name | Naming::Both(_) = naming {
+    let (name, alias) = naming.parts();
+    if name == Stands::Yes {
         put_field(&mut metric, 1, written.name.as_bytes());
     }
-    if let Naming::Alias(alias) | Naming::Both(alias) = naming {
+    if let Some(alias) = alias {
         put_number(&mut metric, 2, alias);
     }
     put_number(&mut metric, 3, written.at.0 / 1_000_000);
-    let has_datatype = !matches!(naming, Naming::Alias(_));
-    if has_datatype {
+    if name == Stands::Yes {
         put_number(&mut metric, 4, u64::from(datatype_of(written.value)));
     }
     if written.is_historical {

@@ -1,16 +1,6 @@
 //! Bounds of what is remembered, and how strict the sequence is.
 
-/// What a gap in the sequence does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gaps {
-    /// Aliases of the node and its devices mean nothing until they are born again: the message that was missed may
-    /// have been a certificate.
-    Distrust,
-    /// A rebirth is asked for, aliases are kept meanwhile: for nodes whose aliases are known to be fixed.
-    Keep,
-    /// Nothing: for nodes that do not count.
-    Ignore,
-}
+use crate::config::SparkplugGaps;
 
 /// Bounds, and how strict the sequence is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +16,7 @@ pub(crate) struct Limits {
     /// Least time between two rebirth requests to one node: a rebirth is every certificate of the node.
     pub(crate) rebirth_every_s: u32,
     /// What a gap in the sequence does.
-    pub(crate) gaps: Gaps,
+    pub(crate) gaps: SparkplugGaps,
 }
 
 impl Default for Limits {
@@ -37,7 +27,7 @@ impl Default for Limits {
             metrics_max: 20_000,
             bytes_max: 256 << 20,
             rebirth_every_s: 60,
-            gaps: Gaps::Distrust,
+            gaps: SparkplugGaps::Distrust,
         }
     }
 }

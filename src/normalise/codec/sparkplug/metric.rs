@@ -19,7 +19,6 @@ pub(super) mod datatype {
     pub(crate) const INT32: u32 = 3;
     pub(crate) const INT64: u32 = 4;
     pub(crate) const UINT64: u32 = 8;
-    pub(crate) const FLOAT: u32 = 9;
     pub(crate) const DOUBLE: u32 = 10;
     pub(crate) const BOOLEAN: u32 = 11;
     pub(crate) const STRING: u32 = 12;

@@ -46,6 +46,8 @@ mod births;
 mod command;
 #[cfg(any(test, feature = "harness"))]
 mod encode;
+#[cfg(test)]
+mod edge_node;
 mod limits;
 mod metric;
 mod names;
@@ -54,11 +56,9 @@ mod payload;
 mod tests;
 mod topic;
 
-pub(crate) use births::{Births, Command, Effect, Outcome};
-#[cfg(any(test, feature = "harness"))]
-pub(crate) use encode::EdgeNode;
-pub(crate) use limits::{Gaps, Limits};
-pub(crate) use topic::{Kind, Topic};
+pub(crate) use births::Births;
+pub(crate) use limits::Limits;
+pub(crate) use topic::Topic;
 
 use self::{names::Known, payload::Envelope};
 use super::{

@@ -12,7 +12,7 @@ use super::{
         message::fields::{Fields, Raw},
     },
     array,
-    metric::{Carried, Metric, datatype, is_array, moment, text, whole},
+    metric::{Carried, Metric, is_array, moment, text, whole},
     names::Known,
 };
 

@@ -11,10 +11,15 @@ use super::{
         encoding::{Encoder as _, Report},
         testing::{Owned, Recorder, Vector, bit_flips, read_all, unhex, vectors},
     },
+    births::{Effect, Outcome},
+    edge_node::EdgeNode,
     encode::Written,
     *,
 };
-use crate::domain::{QuarantineReason, UnixNanos};
+use crate::{
+    config::SparkplugGaps,
+    domain::{QuarantineReason, UnixNanos},
+};
 
 const MS: u64 = 1_000_000;
 const NOON: UnixNanos = UnixNanos(1_667_188_800_000 * MS);
@@ -402,11 +407,11 @@ fn names_are_read_across_a_gap() {
 #[test]
 fn nodes_with_fixed_aliases_may_be_believed_across_a_gap() {
     let keep = Limits {
-        gaps: Gaps::Keep,
+        gaps: SparkplugGaps::Keep,
         ..Limits::default()
     };
     let ignore = Limits {
-        gaps: Gaps::Ignore,
+        gaps: SparkplugGaps::Ignore,
         ..Limits::default()
     };
     for (limits, is_wanted) in [(keep, true), (ignore, false)] {

@@ -154,7 +154,9 @@ impl<'p> Inverse<'p> {
         }
         let width = field.take.bits.map_or(63, |bits| bits.width.min(63));
         let fits = |raw: &Option<super::number::Number>| {
-            raw.is_none_or(|raw| field.take.bits.is_none() || raw.real() < 2_f64.powi(i32::from(width)))
+            raw.is_none_or(|raw| {
+                field.take.bits.is_none() || raw.real() < 2_f64.powi(i32::from(width))
+            })
         };
         let stands = field.take.map.iter().filter(|(_, raw, _)| fits(raw));
         Some(
@@ -365,7 +367,9 @@ impl<'p> Inverse<'p> {
         }
         if let Some(nested) = &profile.nested {
             let mut inner = Side::new(&nested.codec, &nested.table, address, clock);
-            self.solve(&mut inner, places, |inverse, source| inverse.is_inner(source))?;
+            self.solve(&mut inner, places, |inverse, source| {
+                inverse.is_inner(source)
+            })?;
             let bytes = inner
                 .encode()
                 .map_err(|why| last(self.unsayable("nested", why)))?;
@@ -377,7 +381,9 @@ impl<'p> Inverse<'p> {
             let wish = [place("nested", &nested.from, Wish::Kept(kept))];
             self.solve(&mut outer, &wish, |_, _| true)?;
         }
-        self.solve(&mut outer, places, |inverse, source| !inverse.is_inner(source))?;
+        self.solve(&mut outer, places, |inverse, source| {
+            !inverse.is_inner(source)
+        })?;
         outer
             .encode()
             .map_err(|why| last(self.unsayable("payload", why)))
@@ -392,7 +398,10 @@ impl<'p> Inverse<'p> {
         is_here: impl Fn(&Self, Source) -> bool,
     ) -> Result<(), Fault> {
         let own = |inverse: &Self, place: &Place<'_>| {
-            let mut own = place.from.iter().filter(|source| !inverse.is_capture(**source));
+            let mut own = place
+                .from
+                .iter()
+                .filter(|source| !inverse.is_capture(**source));
             own.next().is_none_or(|source| is_here(inverse, *source))
         };
         let mut open: Vec<&Place<'_>> = places.iter().filter(|place| own(self, place)).collect();
@@ -418,7 +427,11 @@ impl<'p> Inverse<'p> {
     /// Puts one wish where its first candidate is that takes it.
     fn put(&mut self, side: &mut Side<'_>, place: &Place<'_>) -> Result<(), Unsayable> {
         let mut fault = None;
-        for source in place.from.iter().filter(|source| !self.is_capture(**source)) {
+        for source in place
+            .from
+            .iter()
+            .filter(|source| !self.is_capture(**source))
+        {
             match side.put((*source, &place.wish), &self.learned, self.care) {
                 Ok(lesson) => {
                     self.learned.keep(*source, lesson);

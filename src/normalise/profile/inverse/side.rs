@@ -181,7 +181,9 @@ impl<'a> Side<'a> {
 
     /// Puts bits into what the codec says of the word without being asked.
     fn put_word(&mut self, key: &OwnedKey, wish: &Wish<'_>) -> Result<Lesson, String> {
-        let unsaid = self.encode().and_then(|bytes| hear(self.codec, &bytes, key));
+        let unsaid = self
+            .encode()
+            .and_then(|bytes| hear(self.codec, &bytes, key));
         let whole = unsaid.ok().flatten().and_then(|heard| heard.whole());
         let wish = wish.over(whole.unwrap_or(0));
         let best = self.search(key, &wish, None).map_err(|(why, _)| why)?;
@@ -216,7 +218,10 @@ impl<'a> Side<'a> {
             match self.trial(key, (wish, wish), form, unit) {
                 Ok(Some(found)) => {
                     said_unit = found.heard.unit.or(said_unit);
-                    if best.as_ref().is_none_or(|best| found.distance < best.distance) {
+                    if best
+                        .as_ref()
+                        .is_none_or(|best| found.distance < best.distance)
+                    {
                         best = Some(found);
                     }
                     if best.as_ref().is_some_and(|best| best.distance <= 0.0) {

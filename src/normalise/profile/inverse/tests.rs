@@ -77,7 +77,7 @@ impl<'p> Bench<'p> {
             class,
             profile,
             inverse: Inverse::new(profile, classes),
-            memory: Memory::new(16),
+            memory: Memory::of_devices(16),
             device: DEVICES[0],
         }
     }
@@ -110,22 +110,24 @@ impl<'p> Bench<'p> {
     fn settle(&mut self, wishes: &mut Wishes) -> Result<Sent, String> {
         let mut faults = BTreeSet::new();
         let own = DEVICES.iter().position(|device| *device == self.device);
-        for device in DEVICES.iter().cycle().skip(own.unwrap()).take(DEVICES.len()) {
+        for device in DEVICES
+            .iter()
+            .cycle()
+            .skip(own.unwrap())
+            .take(DEVICES.len())
+        {
             self.device = *device;
             for _ in 0..400 {
-                match self.write(wishes) {
+                let why = match self.write(wishes) {
                     Ok(sent) => return Ok(sent),
-                    Err(why) => {
-                        let named = self.class.fields().iter().find(|f| f.name == why.of);
-                        let wish = wishes
-                            .iter_mut()
-                            .find(|(number, _)| named.is_some_and(|f| f.number == *number));
-                        let is_other = wish.is_some_and(|(_, wish)| other(wish));
-                        if !is_other {
-                            faults.insert(format!("{device}: {}: {}", why.of, why.why));
-                            break;
-                        }
-                    }
+                    Err(why) => why,
+                };
+                let named = self.class.fields().iter().find(|f| f.name == why.of);
+                let mut wishes = wishes.iter_mut();
+                let wish = wishes.find(|(number, _)| named.is_some_and(|f| f.number == *number));
+                if !wish.is_some_and(|(_, wish)| other(wish)) {
+                    faults.insert(format!("{device}: {}: {}", why.of, why.why));
+                    break;
                 }
             }
         }
@@ -389,7 +391,11 @@ fn every_embedded_profile_reads_what_its_inverse_writes() {
         for id in profile.class_ids(&classes) {
             let mut bench = Bench::new(&classes, classes.get(id).unwrap(), profile);
             let found = rounds(&mut bench, &mut yielded);
-            faults.extend(found.iter().map(|fault| format!("{}: {fault}", profile.id())));
+            faults.extend(
+                found
+                    .iter()
+                    .map(|fault| format!("{}: {fault}", profile.id())),
+            );
         }
     }
     assert!(

@@ -202,7 +202,10 @@ impl<'a> Wish<'a> {
     /// The whole number that it wishes, if it is one.
     fn whole(&self) -> Option<i128> {
         match self {
-            Self::Raws(raws) => raws.iter().find_map(|raw| raw.number)?.to_whole(Rounding::Exact),
+            Self::Raws(raws) => raws
+                .iter()
+                .find_map(|raw| raw.number)?
+                .to_whole(Rounding::Exact),
             Self::Number { take, number, .. } => {
                 let places = take.linear.inverse(*number).to_places(0)?;
                 Some(i128::from(places))
@@ -331,7 +334,10 @@ fn found(take: &Take, heard: &Heard) -> Option<Scaled> {
         Kept::Bool(value) => Number::whole(i128::from(*value)),
         _ => return None,
     };
-    let is_missing = take.missing_numbers.iter().any(|missing| missing.is(number));
+    let is_missing = take
+        .missing_numbers
+        .iter()
+        .any(|missing| missing.is(number));
     let is_mapped = take
         .map
         .iter()
@@ -364,10 +370,7 @@ enum Agreed {
 
 fn both<'a>(held: Wish<'a>, other: Wish<'a>) -> (Wish<'a>, Agreed) {
     if let (Wish::Raws(a), Wish::Raws(b)) = (&held, &other) {
-        let is_shared = |raw: &&Raw| {
-            b.iter()
-                .any(|b| *b == **raw || b.is_number(raw.number))
-        };
+        let is_shared = |raw: &&Raw| b.iter().any(|b| *b == **raw || b.is_number(raw.number));
         let shared: Vec<Raw> = a.iter().filter(is_shared).cloned().collect();
         if !shared.is_empty() {
             return (Wish::Raws(shared), Agreed::Yes);
@@ -381,7 +384,12 @@ fn of_field<'a>(field: &Field, take: &'a Take, value: &Intended) -> Result<Wish<
     if !raws.is_empty() {
         return Ok(Wish::Raws(raws));
     }
-    let wrong = || Err(format!("{value:?} is nothing that a {} takes", field.kind.name()));
+    let wrong = || {
+        Err(format!(
+            "{value:?} is nothing that a {} takes",
+            field.kind.name()
+        ))
+    };
     match (value, &field.kind) {
         (Intended::Number(number), FieldKind::Double | FieldKind::Float) => {
             of_number(take, *number, IsWhole::No)
