@@ -4,7 +4,10 @@
 //! Invariant: a [`Receipt`] is either settled, given back, or dropped; dropping it without settling tells the session
 //! that nobody will ever answer, so that no acknowledgement is invented.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+};
 
 use bytestring::ByteString;
 
@@ -52,7 +55,7 @@ pub struct Inbound<'a> {
 pub struct Sender<'a> {
     pub(super) principal: &'a Principal,
     pub(super) rights: &'a Rights,
-    pub(super) core: &'a Core,
+    pub(super) core: &'a Arc<Core>,
 }
 
 impl std::fmt::Debug for Sender<'_> {
@@ -77,6 +80,29 @@ impl<'a> Sender<'a> {
     /// Says something to whoever has subscribed, at `QoS` 0, in the gateway's own name.
     pub fn say(&self, topic: &str, payload: Vec<u8>) {
         self.core.say(topic, payload);
+    }
+
+    /// A receipt that also says something to whoever has subscribed, at `QoS` 0, once it is settled: `stored` or
+    /// `quarantined`, each a topic and a payload. Without a receipt (`QoS` 0) it does only that.
+    #[must_use]
+    pub fn replying(
+        &self,
+        receipt: Option<Receipt>,
+        stored: (String, Vec<u8>),
+        quarantined: Option<(String, Vec<u8>)>,
+    ) -> Receipt {
+        let words = Words {
+            core: Arc::downgrade(self.core),
+            stored,
+            quarantined,
+        };
+        let mut receipt = receipt.unwrap_or(Receipt {
+            line: None,
+            turn: 0,
+            words: None,
+        });
+        receipt.words = Some(Box::new(words));
+        receipt
     }
 
     /// Whether the sender may report for a device: whether it may publish to `v1/{class}/{device}/up`.
@@ -124,12 +150,34 @@ impl Refusal {
     }
 }
 
-/// The acknowledgement owed for one publish: 16 bytes, no allocation of its own.
+/// The acknowledgement owed for one publish: 24 bytes, no allocation of its own unless it says more than that.
 #[derive(Debug)]
 pub struct Receipt {
     line: Option<Arc<Line>>,
     /// Position among the session's owed acknowledgements.
     turn: u32,
+    words: Option<Box<Words>>,
+}
+
+/// What is said to subscribers when a receipt is settled.
+#[derive(Debug)]
+struct Words {
+    core: Weak<Core>,
+    stored: (String, Vec<u8>),
+    quarantined: Option<(String, Vec<u8>)>,
+}
+
+impl Words {
+    fn say(self, outcome: Outcome) {
+        let said = match outcome {
+            Outcome::Stored => Some(self.stored),
+            Outcome::Quarantined(_) => self.quarantined,
+            Outcome::Refused => None,
+        };
+        if let (Some((topic, payload)), Some(core)) = (said, self.core.upgrade()) {
+            core.say(&topic, payload);
+        }
+    }
 }
 
 impl Receipt {
@@ -137,6 +185,7 @@ impl Receipt {
         Self {
             line: Some(Arc::clone(line)),
             turn,
+            words: None,
         }
     }
 
@@ -163,6 +212,13 @@ impl Receipt {
 impl Settle for Receipt {
     fn settle(mut self, outcome: Outcome) {
         self.tell(Verdict::Outcome(outcome));
+        if let Some(words) = self.words.take() {
+            words.say(outcome);
+        }
+    }
+
+    fn is_owed(&self) -> bool {
+        self.line.is_some()
     }
 }
 
@@ -173,6 +229,6 @@ impl Drop for Receipt {
 }
 
 const _: () = assert!(
-    size_of::<Option<Receipt>>() <= 24,
+    size_of::<Option<Receipt>>() <= 32,
     "a receipt waits for every publish in flight"
 );

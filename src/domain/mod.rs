@@ -10,5 +10,5 @@ mod sequence;
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use identity::{ClassId, DeviceId, Identity, IdentityError};
 pub use lane::{Lane, LaneMap};
-pub use outcome::{DropReason, Outcome, QuarantineReason, Settle};
+pub use outcome::{DropReason, Outcome, PieceId, QuarantineReason, Settle};
 pub use sequence::{Incarnation, Sequence, SequenceRange};

@@ -13,10 +13,19 @@ pub enum Outcome {
     Refused,
 }
 
+/// A piece of a message, which waits in quarantine for the rest of it: a name among all pieces of one run of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceId(pub u64);
+
 /// Somebody who is owed the news of what became of a payload: in the gateway, a session and a packet id.
 pub trait Settle: Send + 'static {
     /// Tells the outcome. Called once, on the spool's writer thread: must not block.
     fn settle(self, outcome: Outcome);
+
+    /// Whether an acknowledgement depends on it: whoever is only told may be told of a loss.
+    fn is_owed(&self) -> bool {
+        true
+    }
 }
 
 /// No one is owed anything (`QoS` 0).

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     admin::{self, Orders, Socket},
-    broker::Receipt,
     config::{Config, NormaliseConfig, SpoolConfig, WhenFull},
     domain::{Lane, SystemClock},
     ingest::{Ingest, Replay},
@@ -42,14 +41,14 @@ impl Answer {
 pub(super) struct Operator {
     quarantine: Quarantine,
     normalise: NormaliseConfig,
-    ingest: Arc<Ingest<Receipt>>,
+    ingest: Arc<Ingest>,
 }
 
 impl Operator {
     pub(super) const fn new(
         quarantine: Quarantine,
         normalise: NormaliseConfig,
-        ingest: Arc<Ingest<Receipt>>,
+        ingest: Arc<Ingest>,
     ) -> Self {
         Self {
             quarantine,

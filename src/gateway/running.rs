@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     admin::{Admin, Notifier},
-    broker::{self, Broker, Handle, Receipt},
+    broker::{self, Broker, Handle},
     config::{Config, NodeConfig},
     domain::Clock,
     ingest::Ingest,
@@ -42,7 +42,7 @@ pub(super) struct Running {
     stop_deadline: Duration,
     clock: Arc<dyn Clock>,
     notifier: Arc<Notifier>,
-    ingest: Arc<Ingest<Receipt>>,
+    ingest: Arc<Ingest>,
     /// Digest of the classes in force, for the next stream's Hello.
     schema: watch::Sender<[u8; 32]>,
     /// Told when files have changed that are read again while running.

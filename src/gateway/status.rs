@@ -8,7 +8,7 @@ use crate::{
     admin::{
         DropReport, LaneReport, OffenderReport, OffendersReport, Report, Status, UplinkReport,
     },
-    broker::{Handle, Offender, Receipt},
+    broker::{Handle, Offender},
     config::{LaneBounds, NodeConfig},
     domain::{Clock, DropReason, Lane, LaneMap},
     ingest::Ingest,
@@ -27,7 +27,7 @@ pub(super) struct GatewayStatus {
     pub(super) started: Instant,
     pub(super) tasks: Vec<Liveness>,
     pub(super) broker: Handle,
-    pub(super) ingest: Arc<Ingest<Receipt>>,
+    pub(super) ingest: Arc<Ingest>,
     pub(super) spool: SpoolReader,
     pub(super) spool_health: SpoolHealth,
     pub(super) vault_health: VaultHealth,

@@ -39,7 +39,7 @@ pub const METRICS: &[Metric] = &[
         name: "sensegate_ingest_profile_events_total",
         kind: Kind::Counter,
         labels: &["event"],
-        help: "What profiles met: frames read, records that their conditions left out, points and bytes that nobody mentions.",
+        help: "What profiles met: frames read, records that their conditions left out, points and bytes that nobody mentions, pieces in quarantine that became whole.",
     },
 ];
 
@@ -77,6 +77,7 @@ pub(super) struct IngestMetrics {
     skipped_records: Counter,
     unmapped_points: Counter,
     noise_bytes: Counter,
+    joined_pieces: Counter,
 }
 
 impl IngestMetrics {
@@ -90,6 +91,7 @@ impl IngestMetrics {
             skipped_records: event("skipped_record"),
             unmapped_points: event("unmapped_point"),
             noise_bytes: event("noise_byte"),
+            joined_pieces: event("joined_piece"),
             not_authorised: refused("not_authorised"),
             topic_invalid: refused("topic_invalid"),
             lane_full: refused("lane_full"),
@@ -105,6 +107,7 @@ impl IngestMetrics {
             (&self.skipped_records, u64::from(outcome.skipped)),
             (&self.unmapped_points, u64::from(outcome.unmapped)),
             (&self.noise_bytes, outcome.noise as u64),
+            (&self.joined_pieces, outcome.joined.len() as u64),
         ] {
             if count > 0 {
                 counter.increment(count);

@@ -29,10 +29,10 @@ use self::{
 use crate::{
     broker::{Inbound, Inlet, Offer, Receipt, Refusal, Sender},
     config::NormaliseConfig,
-    domain::{Clock, Lane, QuarantineReason, Settle, UnixNanos},
+    domain::{Clock, Lane, QuarantineReason, UnixNanos},
     normalise::{
-        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, Profiles, Reject,
-        Report, Saying, Unread, normalise,
+        Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, ProfileOutcome,
+        Profiles, Reject, Reply, Report, Saying, normalise,
     },
     spool::{Parcel, QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };
@@ -57,23 +57,23 @@ struct Catalogue {
 
 /// The broker's inlet for readings.
 #[derive(Debug)]
-pub struct Ingest<R: Settle = Receipt> {
+pub struct Ingest {
     catalogue: ArcSwap<Catalogue>,
     limits: Limits,
     memory: Memory,
-    spool: SpoolInlet<R>,
+    spool: SpoolInlet<Receipt>,
     clock: Arc<dyn Clock>,
     metrics: IngestMetrics,
     taken: AtomicU64,
 }
 
-impl<R: Settle> Ingest<R> {
+impl Ingest {
     /// An inlet that normalises by classes and profiles and appends to `spool`.
     #[must_use]
     pub fn new(
         config: &NormaliseConfig,
         (classes, profiles): (Arc<Classes>, Arc<Profiles>),
-        spool: SpoolInlet<R>,
+        spool: SpoolInlet<Receipt>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -121,7 +121,11 @@ impl<R: Settle> Ingest<R> {
         self.taken.load(Ordering::Relaxed)
     }
 
-    fn place(&self, source: &Source<'_>, receipt: Option<R>) -> Result<(), Unplaced<R>> {
+    fn place(
+        &self,
+        source: &Source<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
         let catalogue = self.catalogue.load();
         let topic = match source.topic {
             Some(topic) => topic,
@@ -147,7 +151,13 @@ impl<R: Settle> Ingest<R> {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             let placed = match self.normalise(class, (topic.device, format), source, scratch) {
-                Ok(()) => self.append(&catalogue, scratch, &[], receipt),
+                Ok(()) => {
+                    let parcel = Parcel {
+                        suppressed: scratch.suppressed,
+                        ..Parcel::default()
+                    };
+                    self.append(&catalogue, scratch, parcel, receipt)
+                }
                 Err(reject) => self.quarantine(source, class.lane(), &reject, receipt),
             };
             scratch.relax(SCRATCH_BYTES_KEPT);
@@ -159,8 +169,8 @@ impl<R: Settle> Ingest<R> {
         &self,
         source: &Source<'_>,
         what: &str,
-        receipt: Option<R>,
-    ) -> Result<(), Unplaced<R>> {
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
         let reject = Reject {
             reason: QuarantineReason::NoProfile,
             detail: format!("there is no profile for {what:?}"),
@@ -173,8 +183,8 @@ impl<R: Settle> Ingest<R> {
         catalogue: &Catalogue,
         profile: &Profile,
         source: &Source<'_>,
-        receipt: Option<R>,
-    ) -> Result<(), Unplaced<R>> {
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
         let attributes = source.attributes();
         let may_report = |class: &str, device: &str| source.sender.may_report(class, device);
         let sender = source.sender.device();
@@ -190,39 +200,71 @@ impl<R: Settle> Ingest<R> {
         };
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
-            let outcome = profile.read(&report, (&catalogue.classes, &self.limits), scratch);
-            self.metrics.read_by_profile(&outcome);
+            let classes = (&*catalogue.classes, &self.limits);
+            let mut outcome = profile.read(&report, classes, scratch);
             for Saying { topic, payload } in &outcome.says {
                 source.sender.say(topic, payload.clone());
             }
-            let (class, device) = source.names();
-            let lane = profile.lane(&catalogue.classes);
-            let class = profile.first_class(&catalogue.classes).unwrap_or(class);
-            let client = if outcome.unread.is_empty() {
-                String::new()
-            } else {
-                source.sender.name()
+            let receipt = match outcome.reply.take() {
+                None => receipt,
+                Some(reply) => Some(replying(source, receipt, reply)),
             };
-            let mut entries = Vec::new();
-            for Unread { range, reject } in &outcome.unread {
-                self.metrics
-                    .quarantined(class_label(catalogue, class), reject.reason);
-                entries.push(QuarantineEntry {
-                    lane,
-                    reason: reject.reason,
-                    class,
-                    device,
-                    topic: source.text,
-                    detail: &reject.detail,
-                    client: &client,
-                    received_at: source.received_at,
-                    payload: source.payload.get(range.clone()).unwrap_or_default(),
-                });
+            let placed =
+                self.append_read((catalogue, profile), source, (scratch, &outcome), receipt);
+            match &placed {
+                Ok(()) => {
+                    self.metrics.read_by_profile(&outcome);
+                    outcome.keep_pieces(profile, &report);
+                }
+                Err(_) => outcome.return_pieces(profile, &report),
             }
-            let placed = self.append(catalogue, scratch, &entries, receipt);
             scratch.relax(SCRATCH_BYTES_KEPT);
             placed
         })
+    }
+
+    /// Appends what a profile read, and what it could not read.
+    fn append_read(
+        &self,
+        (catalogue, profile): (&Catalogue, &Profile),
+        source: &Source<'_>,
+        (scratch, outcome): (&Encoded, &ProfileOutcome),
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
+        let (class, device) = source.names();
+        let lane = profile.lane(&catalogue.classes);
+        let class = profile.first_class(&catalogue.classes).unwrap_or(class);
+        let client = if outcome.unread.is_empty() {
+            String::new()
+        } else {
+            source.sender.name()
+        };
+        let mut entries = Vec::with_capacity(outcome.unread.len());
+        for unread in &outcome.unread {
+            entries.push(QuarantineEntry {
+                lane,
+                reason: unread.reject.reason,
+                class,
+                device,
+                topic: source.text,
+                detail: &unread.reject.detail,
+                client: &client,
+                received_at: source.received_at,
+                payload: source.payload.get(unread.range.clone()).unwrap_or_default(),
+                piece: unread.piece,
+            });
+        }
+        let parcel = Parcel {
+            entries: &entries,
+            suppressed: scratch.suppressed,
+            joined: &outcome.joined,
+        };
+        self.append(catalogue, scratch, parcel, receipt)?;
+        for unread in &outcome.unread {
+            let label = class_label(catalogue, class);
+            self.metrics.quarantined(label, unread.reject.reason);
+        }
+        Ok(())
     }
 
     fn normalise(
@@ -248,19 +290,15 @@ impl<R: Settle> Ingest<R> {
         &self,
         catalogue: &Catalogue,
         encoded: &Encoded,
-        entries: &[QuarantineEntry<'_>],
-        receipt: Option<R>,
-    ) -> Result<(), Unplaced<R>> {
+        parcel: Parcel<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
         let runs = encoded.runs.iter().scan(0, |start, run| {
             let bytes = encoded.bytes.get(*start..run.end).unwrap_or_default();
             *start = run.end;
             let count = run.count;
             Some((run.lane, Readings { bytes, count }))
         });
-        let parcel = Parcel {
-            entries,
-            suppressed: encoded.suppressed,
-        };
         self.spool.place(runs, parcel, receipt)?;
         self.taken
             .fetch_add(u64::from(encoded.count), Ordering::Relaxed);
@@ -276,8 +314,8 @@ impl<R: Settle> Ingest<R> {
         source: &Source<'_>,
         lane: Lane,
         reject: &Reject,
-        receipt: Option<R>,
-    ) -> Result<(), Unplaced<R>> {
+        receipt: Option<Receipt>,
+    ) -> Result<(), Unplaced<Receipt>> {
         let (class, device) = source.names();
         let client = source.sender.name();
         let entry = QuarantineEntry {
@@ -290,6 +328,7 @@ impl<R: Settle> Ingest<R> {
             client: &client,
             received_at: source.received_at,
             payload: source.payload,
+            piece: None,
         };
         self.spool.quarantine(entry, receipt)?;
         let catalogue = self.catalogue.load();
@@ -305,7 +344,7 @@ impl<R: Settle> Ingest<R> {
     }
 }
 
-impl Inlet for Ingest<Receipt> {
+impl Inlet for Ingest {
     fn offer(&self, publish: Inbound<'_>, receipt: Option<Receipt>) -> Offer {
         let topic = match Topic::parse(publish.topic) {
             Ok(topic) => Some(topic),
@@ -337,11 +376,19 @@ impl Inlet for Ingest<Receipt> {
     }
 }
 
-impl Ingest<Receipt> {
+impl Ingest {
     fn refuse(&self, receipt: Option<Receipt>, refusal: Refusal) -> Offer {
         self.metrics.refused(refusal);
         Offer::Refused(receipt, refusal)
     }
+}
+
+/// A receipt, if one is owed, that also says what the sender waits for.
+fn replying(source: &Source<'_>, receipt: Option<Receipt>, reply: Reply) -> Receipt {
+    let words = |saying: Saying| (saying.topic, saying.payload);
+    let quarantined = reply.quarantined.map(words);
+    let sender = source.sender;
+    sender.replying(receipt, words(reply.stored), quarantined)
 }
 
 /// A class as a label: what devices write into topics must not make series.

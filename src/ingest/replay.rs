@@ -154,6 +154,7 @@ impl Replay {
                 client: &entry.client,
                 received_at: entry.received_at,
                 payload: entry.payload.get(part.range).unwrap_or_default(),
+                piece: None,
             });
         }
         Ok(replayed)

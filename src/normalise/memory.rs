@@ -19,6 +19,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     codec::sparkplug::{Births, Limits},
+    pieces::Pieces,
     recent::Recent,
 };
 use crate::{
@@ -112,6 +113,7 @@ pub struct Memory {
     hasher: FixedState,
     /// Birth certificates of Sparkplug's nodes.
     births: Mutex<Births>,
+    pieces: Pieces,
 }
 
 /// A field's value in a reading.
@@ -131,6 +133,7 @@ impl Memory {
             devices_max: config.devices_max.div_ceil(SHARDS).max(1),
             hasher: FixedState::default(),
             births: Mutex::new(Births::new(limits)),
+            pieces: Pieces::new(&config),
         }
     }
 
@@ -149,6 +152,17 @@ impl Memory {
     /// The certificates, for one message.
     pub(crate) fn births(&self) -> MutexGuard<'_, Births> {
         locked(&self.births)
+    }
+
+    /// Beginnings of frames, and packets of messages.
+    pub(super) const fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    /// Topics on which a part of a frame or of a message waits for the rest, and the bytes of it all.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        self.pieces.held()
     }
 
     /// Devices that are remembered.
@@ -263,7 +277,7 @@ impl Device {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What a panic left behind is a device's numbers: the next reading puts them right.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

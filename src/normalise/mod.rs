@@ -27,6 +27,7 @@ mod attributes;
 mod json;
 mod moment;
 mod memory;
+mod pieces;
 mod recent;
 mod point;
 mod codec;
@@ -42,8 +43,8 @@ pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,
 };
 pub use profile::{
-    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Report, Saying,
-    Unread, explain, skeleton,
+    Checked, Outcome as ProfileOutcome, Problem, Profile, Profiles, ProfilesError, Reply, Report,
+    Saying, Unread, explain, skeleton,
 };
 #[cfg(any(test, feature = "harness"))]
 pub use profile::{Intended, Intent, Inverse, Learned, Sent, Unsayable};

@@ -4,17 +4,18 @@
 //! Books change only together with what they speak of: a batch is built on copies (a [`Draft`]), and the copies become
 //! the books once the batch is on disk (`save`).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     block::{BlockWriter, Placed},
     book::Book,
-    group::Contents,
+    group::{Contents, Entry},
     keys,
     metrics::WriterMetrics,
-    quarantine::Sum,
+    pieces::Pieces,
+    quarantine::{self, Sum},
     ranges::RangeSet,
     retire::Leaving,
     shared::{Chore, LaneInbox, Shared, lock},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{LaneBounds, WhenFull},
-    domain::{DropReason, Lane, LaneMap, Sequence, SequenceRange},
+    domain::{DropReason, Lane, LaneMap, PieceId, Sequence, SequenceRange},
     store::{Batch, Durability, StoreError},
 };
 
@@ -64,6 +65,7 @@ pub(super) struct Desk {
     blocks: BlockWriter,
     pub(super) metrics: WriterMetrics,
     pub(super) files_dropped_at: LaneMap<Sequence>,
+    pieces: Pieces,
 }
 
 impl Desk {
@@ -80,6 +82,7 @@ impl Desk {
             blocks,
             metrics: WriterMetrics::new(),
             files_dropped_at: LaneMap::default(),
+            pieces: Pieces::default(),
         };
         for lane in Lane::ALL {
             desk.publish(lane);
@@ -172,7 +175,9 @@ impl Desk {
         told: &LaneMap<RangeSet>,
     ) -> Result<(), GaveUp> {
         let started = self.shared.clock.steady();
-        let synced = !contents.blocks.is_empty() || !contents.entries.is_empty();
+        let synced = !contents.blocks.is_empty()
+            || !contents.entries.is_empty()
+            || !contents.joined.is_empty();
         let mut draft = self.draft();
         for lane in Lane::ALL {
             if !told[lane].is_empty() {
@@ -224,13 +229,13 @@ impl Desk {
         }
     }
 
-    /// Quarantine entries, and readings that nobody had room for.
-    fn admit(&self, draft: &mut Draft, contents: &mut Contents) {
+    /// Quarantine entries come and go, and readings that nobody had room for.
+    fn admit(&mut self, draft: &mut Draft, contents: &mut Contents) {
         let Draft { books, batch } = draft;
         let coming: u64 = contents
             .entries
             .iter()
-            .map(|(_, _, entry)| entry.len() as u64)
+            .map(|entry| entry.bytes.len() as u64)
             .sum();
         let bound = self.bounds.quarantine_bytes_max.saturating_sub(coming);
         match books.sum.evict(&self.shared.store, bound, batch) {
@@ -243,11 +248,17 @@ impl Desk {
             }
             Err(fault) => tracing::error!(%fault, "the quarantine cannot be read to make room"),
         }
-        for (lane, reason, entry) in contents.entries.drain(..) {
-            let ledger = &mut books.lanes[lane].ledger;
+        self.join(draft, contents);
+        let Draft { books, batch } = draft;
+        for entry in contents.entries.drain(..) {
+            let ledger = &mut books.lanes[entry.lane].ledger;
             ledger.received += 1;
             ledger.quarantined += 1;
-            batch.put(books.sum.admit(reason, entry.len()), entry);
+            let key = books.sum.admit(entry.reason, entry.bytes.len());
+            if let Some(piece) = entry.piece {
+                self.pieces.enter(piece, key);
+            }
+            batch.put(key, entry.bytes);
         }
         for (lane, count) in contents.refused_qos0.iter() {
             let ledger = &mut books.lanes[lane].ledger;
@@ -258,6 +269,40 @@ impl Desk {
             let ledger = &mut books.lanes[lane].ledger;
             ledger.received += count;
             ledger.suppressed += count;
+        }
+    }
+
+    /// Pieces that are whole now leave quarantine, as if they had come with the payload that completed them. One that has
+    /// gone meanwhile (by the bound, by an operator) is counted already.
+    fn join(&mut self, draft: &mut Draft, contents: &mut Contents) {
+        if contents.joined.is_empty() {
+            return;
+        }
+        let mut joined: BTreeSet<PieceId> = contents.joined.drain(..).collect();
+        let stays = |entry: &Entry| entry.piece.is_none_or(|piece| !joined.remove(&piece));
+        contents.entries.retain(stays);
+        for piece in joined {
+            let known = self.pieces.leave(piece);
+            // What made room a moment ago is gone, though the disk still shows it.
+            let low = draft.books.sum.low;
+            let Some(key) = known.filter(|key| keys::number(key) >= low) else {
+                continue;
+            };
+            let entry = match self.shared.store.get(&key) {
+                Ok(Some(entry)) => entry,
+                Ok(None) => continue,
+                Err(fault) => {
+                    tracing::error!(%fault, "a piece that is whole now cannot be read: it stays in quarantine");
+                    continue;
+                }
+            };
+            let (lane, reason) = quarantine::peek(&entry).unwrap_or(quarantine::OF_DAMAGED);
+            let Draft { books, batch } = &mut *draft;
+            batch.delete(key);
+            books.sum.release(reason, entry.len());
+            let ledger = &mut books.lanes[lane].ledger;
+            ledger.received = ledger.received.saturating_sub(1);
+            ledger.quarantined = ledger.quarantined.saturating_sub(1);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A group: the payloads that are written with one sync and acknowledged together, as the intake fills it and the
 //! writer empties it.
 
-use crate::domain::{Lane, LaneMap, Outcome, QuarantineReason, UnixNanos};
+use crate::domain::{Lane, LaneMap, Outcome, PieceId, QuarantineReason, UnixNanos};
 
 /// Capacity for so many receipts is kept; a burst's is given back.
 const RECEIPTS_KEPT: usize = 1 << 16;
@@ -16,12 +16,24 @@ pub(super) struct OpenBlock {
     pub(super) oldest: UnixNanos,
 }
 
+/// What goes into quarantine.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) lane: Lane,
+    pub(super) reason: QuarantineReason,
+    pub(super) bytes: Vec<u8>,
+    /// Its name, if it is a piece that waits for the rest.
+    pub(super) piece: Option<PieceId>,
+}
+
 /// What a group writes, receipts aside.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// In the order in which they were opened: each lane's in sequence.
     pub(super) blocks: Vec<OpenBlock>,
-    pub(super) entries: Vec<(Lane, QuarantineReason, Vec<u8>)>,
+    pub(super) entries: Vec<Entry>,
+    /// Pieces that have become whole: their entries go.
+    pub(super) joined: Vec<PieceId>,
     /// Readings at `QoS` 0 that a full lane had no room for.
     pub(super) refused_qos0: LaneMap<u64>,
     /// Readings that a rule of the operator left out.
@@ -32,6 +44,7 @@ impl Contents {
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
             && self.entries.is_empty()
+            && self.joined.is_empty()
             && self.refused_qos0.iter().all(|(_, count)| *count == 0)
             && self.suppressed.iter().all(|(_, count)| *count == 0)
     }
@@ -76,6 +89,7 @@ impl<R> Group<R> {
     pub(super) fn clear(&mut self) {
         self.contents.blocks.clear();
         self.contents.entries.clear();
+        self.contents.joined.clear();
         self.contents.refused_qos0 = LaneMap::default();
         self.contents.suppressed = LaneMap::default();
         self.receipts.clear();

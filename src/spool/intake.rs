@@ -14,14 +14,14 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    group::{Group, OpenBlock},
+    group::{Entry, Group, OpenBlock},
     metrics::IntakeMetrics,
     quarantine::{self, Kind, QuarantineEntry},
     shared::{Shared, lock},
 };
 use crate::{
     config::{GroupCommit, LaneBounds, WhenFull},
-    domain::{Lane, LaneMap, Outcome, Settle},
+    domain::{Lane, LaneMap, Outcome, PieceId, Settle},
 };
 
 /// A block is closed at this size, whatever its readings count: it must fit a message to the platform.
@@ -49,6 +49,8 @@ pub struct Parcel<'a> {
     pub entries: &'a [QuarantineEntry<'a>],
     /// Readings that a rule of the operator left out.
     pub suppressed: LaneMap<u32>,
+    /// Pieces in quarantine that are whole with this payload: they leave it, and its ledger, in the same batch.
+    pub joined: &'a [PieceId],
 }
 
 /// Why something was not taken; the receipt comes back.
@@ -279,16 +281,11 @@ impl<R: Settle> SpoolInlet<R> {
         entry: QuarantineEntry<'_>,
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
-        let entries = &[entry];
-        let suppressed = LaneMap::default();
-        self.place(
-            empty(),
-            Parcel {
-                entries,
-                suppressed,
-            },
-            receipt,
-        )
+        let parcel = Parcel {
+            entries: &[entry],
+            ..Parcel::default()
+        };
+        self.place(empty(), parcel, receipt)
     }
 
     /// Takes all that came of one payload: runs of readings, each for a lane, and what of it belongs into quarantine. All
@@ -304,39 +301,23 @@ impl<R: Settle> SpoolInlet<R> {
         receipt: Option<R>,
     ) -> Result<(), Unplaced<R>> {
         let intake = &*self.intake;
-        let Parcel {
-            entries,
-            suppressed,
-        } = parcel;
-        let encoded: Vec<_> = entries
-            .iter()
-            .map(|entry| {
-                (
-                    entry.lane,
-                    entry.reason,
-                    quarantine::encode(entry, Kind::Payload),
-                )
-            })
-            .collect();
-        let mut bytes = OVERHEAD_BYTES;
-        let mut outcome = entries
-            .first()
-            .map_or(Outcome::Stored, |entry| Outcome::Quarantined(entry.reason));
-        for (_, readings) in runs.clone() {
-            bytes = bytes.saturating_add(readings.bytes.len());
-            outcome = Outcome::Stored;
-        }
-        for (_, _, entry) in &encoded {
-            bytes = bytes.saturating_add(entry.len());
-        }
+        let encoded: Vec<Entry> = parcel.entries.iter().map(entry).collect();
+        let read = runs.clone().map(|(_, readings)| readings.bytes.len());
+        let unread = encoded.iter().map(|entry| entry.bytes.len());
+        let bytes = OVERHEAD_BYTES + read.chain(unread).sum::<usize>();
         let mut gate = lock(&intake.gate);
         if gate.closed {
             return Err(Unplaced::Closed(receipt));
         }
         let is_refused = intake.is_refused(&mut gate, runs.clone());
-        if is_refused && receipt.is_some() {
+        if is_refused && receipt.as_ref().is_some_and(Settle::is_owed) {
             return Err(Unplaced::LaneFull(receipt));
         }
+        let outcome = if is_refused {
+            Outcome::Refused
+        } else {
+            outcome(&parcel, runs.clone().next().map(drop))
+        };
         // What is counted as dropped takes no room.
         let takes_room = !is_refused || !encoded.is_empty();
         if takes_room && !intake.has_room(&gate.group, bytes) {
@@ -355,9 +336,12 @@ impl<R: Settle> SpoolInlet<R> {
                 gate.group.bytes += bytes;
             }
             for lane in Lane::ALL {
-                gate.group.contents.suppressed[lane] += u64::from(suppressed[lane]);
+                gate.group.contents.suppressed[lane] += u64::from(parcel.suppressed[lane]);
             }
             gate.group.contents.entries.extend(encoded);
+            if !is_refused {
+                gate.group.contents.joined.extend(parcel.joined);
+            }
             gate.group.owe(receipt, outcome);
         });
         drop(gate);
@@ -392,6 +376,24 @@ impl<R: Settle> SpoolInlet<R> {
             // The pause ends the wait of one whose lane never was full, too.
             let _waited = tokio::time::timeout(FULL_PAUSE, lane_room).await;
         }
+    }
+}
+
+fn entry(entry: &QuarantineEntry<'_>) -> Entry {
+    Entry {
+        lane: entry.lane,
+        reason: entry.reason,
+        bytes: quarantine::encode(entry, Kind::Payload),
+        piece: entry.piece,
+    }
+}
+
+/// What a payload came to, as its sender is told. A piece that waits is stored: nothing is wrong with it.
+fn outcome(parcel: &Parcel<'_>, read: Option<()>) -> Outcome {
+    let broken = parcel.entries.iter().find(|entry| entry.piece.is_none());
+    match (read, broken) {
+        (None, Some(entry)) => Outcome::Quarantined(entry.reason),
+        _ => Outcome::Stored,
     }
 }
 

@@ -19,6 +19,7 @@ mod ranges;
 mod ledger;
 mod book;
 mod quarantine;
+mod pieces;
 mod selection;
 mod readings;
 mod error;

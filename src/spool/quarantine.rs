@@ -15,7 +15,7 @@
 
 use super::keys;
 use crate::{
-    domain::{Lane, QuarantineReason, UnixNanos},
+    domain::{Lane, PieceId, QuarantineReason, UnixNanos},
     store::{Batch, Key, Start, Step, Store, StoreError},
 };
 
@@ -52,6 +52,8 @@ pub struct QuarantineEntry<'a> {
     pub received_at: UnixNanos,
     /// Its bytes.
     pub payload: &'a [u8],
+    /// Its name, if it is a piece that waits for the rest of a message; it is known by it until the process ends.
+    pub piece: Option<PieceId>,
 }
 
 /// A payload or reading in quarantine.
@@ -314,6 +316,7 @@ mod tests {
         client: "manhole_cover/1",
         received_at: UnixNanos(5),
         payload: b"{\"state\":\"ajar\"}",
+        piece: None,
     };
 
     #[test]

@@ -245,6 +245,7 @@ impl Leaving<'_> {
                 client: "",
                 received_at: header.oldest,
                 payload: reading,
+                piece: None,
             };
             let value = quarantine::encode(&entry, Kind::Reading);
             self.batch.put(sum.admit(entry.reason, value.len()), value);

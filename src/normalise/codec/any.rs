@@ -98,6 +98,19 @@ codecs! {
 }
 
 impl Any {
+    /// Whether a frame may come in several payloads, or a message in several frames.
+    pub(crate) const fn comes_in_pieces(&self) -> bool {
+        !matches!(
+            self,
+            Self::Json(_)
+                | Self::Cbor(_)
+                | Self::Protobuf(_)
+                | Self::Cayenne(_)
+                | Self::Sparkplug(_)
+                | Self::Senml(_)
+        )
+    }
+
     /// Whether the format has frames that say nothing of values, such as heartbeats. In the others, a payload without a
     /// record is one that was not understood.
     pub(crate) const fn has_frames_without_values(&self) -> bool {

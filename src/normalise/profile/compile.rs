@@ -26,6 +26,7 @@ use super::{
         AlarmPlan, ClassPlan, ClassRule, Condition, FieldPlan, Meaning, Nested, Profile, Stands,
         StatusPlan, Table, Take, TimeRule, UnitFrom, Unmatched,
     },
+    reply::ReplyPlan,
     spec::{self, ClassSpec, Digits, FieldSpec, MapTo, Spec, StatusSpec},
     stage::Source,
     topic::Pattern,
@@ -171,6 +172,7 @@ impl Compiler<'_> {
             )
         });
         let attributes = self.attributes(spec);
+        let reply = self.reply(spec);
         if spec.fields.is_empty() {
             self.problem("fields", "a profile without fields gives no reading");
         }
@@ -222,6 +224,7 @@ impl Compiler<'_> {
             strictness: spec.strictness,
             unmapped: spec.unmapped,
             attributes,
+            reply,
         })
     }
 
@@ -239,6 +242,12 @@ impl Compiler<'_> {
             Some((name.as_str().into(), self.source(&key, spelled)?))
         });
         attributes.collect()
+    }
+
+    fn reply(&mut self, spec: &Spec) -> Option<ReplyPlan> {
+        let reply = spec.reply.as_ref()?;
+        let plan = ReplyPlan::new(reply, |key, spelled| self.source(key, spelled));
+        plan.map_err(|(key, what)| self.problem(key, what)).ok()
     }
 
     fn sources<'t>(&mut self, key: &str, spelled: impl Iterator<Item = &'t str>) -> Box<[Source]> {

@@ -12,12 +12,14 @@
 mod compile;
 mod emit;
 mod explain;
+mod frames;
 #[cfg(any(test, feature = "harness"))]
 mod inverse;
 mod nested;
 mod number;
 mod plan;
 mod read;
+mod reply;
 mod set;
 mod skeleton;
 mod spec;
@@ -32,6 +34,7 @@ pub use explain::explain;
 pub use inverse::{Intended, Intent, Inverse, Learned, Sent, Unsayable};
 pub use plan::Profile;
 pub use read::{Outcome, Report, Saying, Unread};
+pub use reply::Reply;
 pub use set::{Checked, Profiles, ProfilesError};
 pub use skeleton::skeleton;
 

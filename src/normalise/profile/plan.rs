@@ -14,6 +14,7 @@ use super::{
         sheet::News,
     },
     number::{Linear, Number},
+    reply::ReplyPlan,
     spec::{Bits, Encoding, Fallback, FieldTimes, Rounding, Series, Strictness, Unmapped},
     stage::Source,
     topic::Pattern,
@@ -245,6 +246,7 @@ pub struct Profile {
     pub(super) strictness: Strictness,
     pub(super) unmapped: Unmapped,
     pub(super) attributes: Box<[(Box<str>, Source)]>,
+    pub(super) reply: Option<ReplyPlan>,
 }
 
 impl Profile {

@@ -1,22 +1,22 @@
-//! A payload read by a profile: cut into frames, each frame's points staged, each record made a reading.
+//! A payload read by a profile: what comes in and what it comes to. How it is cut: [`super::frames`].
 
 use std::cell::RefCell;
 
 use super::{
     super::{
         classes::Classes,
-        codec::{Any, Codec as _, Decoded, Framing, sparkplug::Topic},
         memory::Memory,
         payload::{Encoded, Limits, Reject},
-        point::{Key, Point, Sink, Value},
+        pieces::Waiting,
+        point::Value,
     },
     emit::Emission,
-    nested,
-    plan::{Profile, Table},
-    spec::Unmapped,
+    frames::Reading,
+    plan::Profile,
+    reply::Reply,
     stage::{Reach, Stage},
 };
-use crate::domain::{QuarantineReason, UnixNanos};
+use crate::domain::{PieceId, QuarantineReason, UnixNanos};
 
 /// A publish as a profile sees it.
 #[derive(Clone, Copy)]
@@ -48,13 +48,25 @@ impl std::fmt::Debug for Report<'_> {
     }
 }
 
-/// A part of a payload that could not be read.
+/// A part of a payload that could not be read, or not yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     /// Where it lies in the payload.
     pub range: std::ops::Range<usize>,
     /// Why.
     pub reject: Reject,
+    /// Its name, if it waits for the rest of its frame or message.
+    pub piece: Option<PieceId>,
+}
+
+impl Unread {
+    pub(super) const fn new(range: std::ops::Range<usize>, reject: Reject) -> Self {
+        Self {
+            range,
+            reject,
+            piece: None,
+        }
+    }
 }
 
 /// What a payload came to, beside the readings.
@@ -70,8 +82,20 @@ pub struct Outcome {
     pub noise: usize,
     /// Frames that belong into quarantine.
     pub unread: Vec<Unread>,
+    /// Pieces of earlier payloads that have become whole with this one: they leave quarantine.
+    pub joined: Vec<PieceId>,
     /// What is to be said to devices at once.
     pub says: Vec<Saying>,
+    /// What the sender waits for, once all of it is durable.
+    pub reply: Option<Reply>,
+    waits: Waits,
+}
+
+/// What waited on the topic before the payload, and what waits there behind it.
+#[derive(Debug, Default)]
+struct Waits {
+    before: Option<Waiting>,
+    behind: Waiting,
 }
 
 /// A message to devices.
@@ -83,95 +107,75 @@ pub struct Saying {
     pub payload: Vec<u8>,
 }
 
+impl Outcome {
+    /// The payload was placed: what waits now is remembered.
+    pub fn keep_pieces(&mut self, profile: &Profile, report: &Report<'_>) {
+        let behind = std::mem::take(&mut self.waits.behind);
+        self.remember(profile, report, behind);
+    }
+
+    /// The payload was not placed and will come again: all is as before.
+    pub fn return_pieces(&mut self, profile: &Profile, report: &Report<'_>) {
+        let before = self.waits.before.take().unwrap_or_default();
+        self.remember(profile, report, before);
+    }
+
+    fn remember(&self, profile: &Profile, report: &Report<'_>, waiting: Waiting) {
+        if let Some(memory) = report.memory
+            && profile.codec.comes_in_pieces()
+        {
+            let pieces = memory.pieces();
+            pieces.keep(&waiting_on(profile, report), waiting, report.received_at);
+        }
+    }
+}
+
 thread_local! {
     static STAGE: RefCell<Stage> = RefCell::default();
 }
 
 impl Profile {
-    /// Appends the payload's readings to `out`. Frames stand for themselves: one that cannot be read leaves the others.
+    /// Appends the payload's readings to `out`. Frames stand for themselves: one that cannot be read leaves the others. What
+    /// waited on the topic for this payload is taken from the memory; whoever calls says afterwards whether the outcome
+    /// counts ([`Outcome::keep_pieces`], [`Outcome::return_pieces`]).
     pub fn read(
         &self,
         report: &Report<'_>,
         (classes, limits): (&Classes, &Limits),
         out: &mut Encoded,
     ) -> Outcome {
+        let before = self.waiting(report);
         STAGE.with_borrow_mut(|stage| {
-            let mut outcome = Outcome::default();
             stage.begin(self.sources.len());
             self.stage_topic(report, stage);
-            let mut emission = Emission::new(self, classes, limits, report, out);
-            let mut at = 0;
-            loop {
-                let rest = report.bytes.get(at..).unwrap_or_default();
-                match self.codec.frame(rest) {
-                    Framing::Frame { skip, len } => {
-                        outcome.noise += skip;
-                        let range = at + skip..at + skip + len;
-                        at = range.end.max(at + 1);
-                        let frame = report.bytes.get(range.clone()).unwrap_or_default();
-                        stage.open(Reach::Frame);
-                        let mark = emission.mark();
-                        let heard = (frame, report);
-                        let read = self.frame(heard, stage, &mut emission, &mut outcome.says);
-                        outcome.frames += u32::from(read.is_ok());
-                        if let Err(reject) = read {
-                            emission.rewind(mark);
-                            outcome.unread.push(Unread { range, reject });
-                        }
-                    }
-                    Framing::Partial { skip } => {
-                        outcome.noise += skip;
-                        outcome
-                            .unread
-                            .push(incomplete(at + skip, report.bytes.len()));
-                        break;
-                    }
-                    Framing::Nothing => {
-                        outcome.noise += rest.len();
-                        break;
-                    }
-                }
-            }
-            outcome.unmapped = stage.unmapped;
-            outcome.skipped = emission.skipped();
-            self.judge_whole(report, &emission, &mut outcome);
+            let emission = Emission::new(self, classes, limits, report, out);
+            let mut reading = Reading {
+                profile: self,
+                report,
+                stage,
+                emission,
+                outcome: Outcome::default(),
+                waiting: Waiting::default(),
+            };
+            reading.whole_payload(before.as_ref());
+            let mut outcome = reading.outcome;
+            outcome.unmapped = reading.stage.unmapped;
+            outcome.skipped = reading.emission.skipped();
+            self.judge_whole(report, &reading.emission, &mut outcome);
+            outcome.waits = Waits {
+                before,
+                behind: reading.waiting,
+            };
             outcome
         })
     }
 
-    fn frame(
-        &self,
-        (frame, report): (&[u8], &Report<'_>),
-        stage: &mut Stage,
-        emission: &mut Emission<'_>,
-        says: &mut Vec<Saying>,
-    ) -> Result<(), Reject> {
-        let mut listener = Listener {
-            profile: self,
-            table: &self.table,
-            stage,
-            emission,
-        };
-        if let (Any::Sparkplug(_), Some(memory), None) =
-            (&self.codec, report.memory, report.canonical)
-            && let Some(topic) = Topic::parse(report.topic)?
-        {
-            let mut births = memory.births();
-            let read = births.read(topic, frame, &mut listener);
-            // Asked for only where it is wanted, and not again and again.
-            if let Some(command) = births.rebirth_command(topic, report.received_at) {
-                let (topic, payload) = (command.topic, command.payload);
-                says.push(Saying { topic, payload });
-            }
-            return read.map(|_effect| ());
-        }
-        match self.codec.decode(frame, &mut listener)? {
-            Decoded::Whole => Ok(()),
-            Decoded::Part(part) => Err(Reject::new(
-                QuarantineReason::FrameIncomplete,
-                format!("packet {} of {}", part.number, part.total),
-            )),
-        }
+    fn waiting(&self, report: &Report<'_>) -> Option<Waiting> {
+        let memory = report.memory.filter(|_| self.codec.comes_in_pieces())?;
+        let pieces = memory.pieces();
+        (!pieces.is_empty())
+            .then(|| pieces.take(&waiting_on(self, report), report.received_at))
+            .flatten()
     }
 
     /// A payload that gave nothing at all belongs into quarantine as a whole.
@@ -196,10 +200,8 @@ impl Profile {
             let detail = format!("profile {}: nothing that it asks for", self.id);
             Reject::new(QuarantineReason::Empty, detail)
         };
-        outcome.unread.push(Unread {
-            range: 0..report.bytes.len(),
-            reject,
-        });
+        let all = 0..report.bytes.len();
+        outcome.unread.push(Unread::new(all, reject));
     }
 
     fn stage_topic(&self, report: &Report<'_>, stage: &mut Stage) {
@@ -238,47 +240,7 @@ impl Profile {
     }
 }
 
-fn incomplete(start: usize, end: usize) -> Unread {
-    let detail = format!("byte {start}: a frame begins whose end is not in the payload");
-    Unread {
-        range: start..end,
-        reject: Reject::new(QuarantineReason::FrameIncomplete, detail),
-    }
-}
-
-/// What the outer codec speaks to.
-struct Listener<'a, 'e> {
-    profile: &'a Profile,
-    table: &'a Table,
-    stage: &'a mut Stage,
-    emission: &'a mut Emission<'e>,
-}
-
-impl Sink for Listener<'_, '_> {
-    #[inline]
-    fn head(&mut self, key: Key<'_>, value: Value<'_>) -> Result<(), Reject> {
-        if let Some(source) = self.table.get(key) {
-            self.stage.put(source, value, Reach::Frame);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn point(&mut self, point: Point<'_>) -> Result<(), Reject> {
-        match self.table.get(point.key) {
-            Some(source) => self.stage.point(source, &point),
-            None if self.profile.unmapped == Unmapped::Keep => self.emission.keep(&point),
-            None => self.stage.unmapped = self.stage.unmapped.saturating_add(1),
-        }
-        Ok(())
-    }
-
-    fn end_record(&mut self) -> Result<(), Reject> {
-        if let Some(nested) = &self.profile.nested {
-            nested::read(nested, self.stage)?;
-        }
-        let ended = self.emission.record(self.stage);
-        self.stage.open(Reach::Record);
-        ended
-    }
+/// The name under which something waits for the rest of it.
+fn waiting_on(profile: &Profile, report: &Report<'_>) -> String {
+    format!("{}\0{}", profile.id, report.topic)
 }

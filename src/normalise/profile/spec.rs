@@ -308,11 +308,11 @@ pub(crate) struct ReportSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplySpec {
-    /// With captures of the topic.
+    /// Sources, captures of the topic among them, stand in `${…}`.
     pub(crate) topic: String,
-    /// With captures and sources in braces.
+    /// Likewise; a value is escaped as within a JSON string.
     pub(crate) payload: String,
-    /// The same for a payload that went into quarantine; none: no reply.
+    /// Instead of `payload` if nothing of the report could be read; none: no reply then.
     pub(crate) refusal: Option<String>,
 }
 

@@ -191,6 +191,7 @@ fn entry(lane: Lane, payload: &[u8]) -> QuarantineEntry<'_> {
         client: "manhole_cover/d1",
         received_at: UnixNanos(7),
         payload,
+        piece: None,
     }
 }
 

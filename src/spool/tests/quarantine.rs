@@ -95,6 +95,7 @@ fn readings_of_other_lanes_several_of_them_and_none_keep_every_ledger_balanced()
         client: "",
         received_at: UnixNanos(7),
         payload: b"rest",
+        piece: None,
     });
     let fates = vec![
         (0, Fate::Replay(many)),
