@@ -15,8 +15,8 @@ use crate::support::DEADLINE;
 
 /// A client that was let in.
 pub(crate) struct Client {
-    client: AsyncClient,
-    events: EventLoop,
+    pub(crate) client: AsyncClient,
+    pub(crate) events: EventLoop,
 }
 
 impl Client {

@@ -16,6 +16,7 @@ mod device;
 mod limits;
 mod mqtt;
 mod path;
+mod pieces;
 mod platform;
 mod profiles;
 mod quarantine;

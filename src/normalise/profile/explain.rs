@@ -132,6 +132,13 @@ impl Teller<'_> {
                 outcome.skipped
             ));
         }
+        if let Some(reply) = &outcome.reply {
+            self.line(format_args!(
+                "reply once it is durable: {}: {}",
+                reply.stored.topic,
+                String::from_utf8_lossy(&reply.stored.payload)
+            ));
+        }
         for unread in &outcome.unread {
             let (start, end) = (unread.range.start, unread.range.end);
             self.line(format_args!(

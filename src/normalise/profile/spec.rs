@@ -326,6 +326,8 @@ pub(crate) struct VectorSpec {
     pub(crate) payload_hex: Option<String>,
     /// RFC 3339.
     pub(crate) received_at: Option<String>,
+    /// What the sender is told in the end.
+    pub(crate) reply: Option<String>,
     #[serde(default)]
     pub(crate) expect: Vec<toml::Table>,
     /// Reason of quarantine.

@@ -1,5 +1,7 @@
 //! Profiles as integrators write them, and what becomes of payloads under them.
 
+mod pieces;
+
 use std::path::PathBuf;
 
 use super::{
@@ -362,7 +364,7 @@ fn the_examples_of_the_page_come_out_as_they_say() {
         );
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 6);
 }
 
 #[test]

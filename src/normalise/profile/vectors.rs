@@ -37,7 +37,10 @@ pub(super) fn run(profile: &Profile, spec: &Spec, classes: &Classes) -> Vec<Stri
 }
 
 fn one(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(), String> {
-    let (shown, refused) = outcome(profile, vector, classes)?;
+    let (shown, refused, reply) = outcome(profile, vector, classes)?;
+    if vector.reply.is_some() && vector.reply != reply {
+        return Err(format!("the reply is {reply:?}"));
+    }
     if let Some(wanted) = &vector.reject {
         return if refused.iter().any(|(reason, _)| reason == wanted) {
             Ok(())
@@ -66,13 +69,10 @@ fn one(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<(), 
 }
 
 type Refused = Vec<(String, String)>;
+type Found = (Vec<Value>, Refused, Option<String>);
 
-/// The readings as people see them, and what was refused.
-fn outcome(
-    profile: &Profile,
-    vector: &VectorSpec,
-    classes: &Classes,
-) -> Result<(Vec<Value>, Refused), String> {
+/// The readings as people see them, what was refused, and what the sender is told in the end.
+fn outcome(profile: &Profile, vector: &VectorSpec, classes: &Classes) -> Result<Found, String> {
     let bytes = match (&vector.payload, &vector.payload_hex) {
         (Some(text), None) => text.clone().into_bytes(),
         (None, Some(digits)) => {
@@ -100,12 +100,17 @@ fn outcome(
     let mut out = Encoded::default();
     let outcome = profile.read(&report, (classes, &LIMITS), &mut out);
     let shown = render::readings(classes, &out.bytes).map_err(|why| why.to_string())?;
+    let reply = outcome.reply.and_then(|reply| match out.count {
+        0 => reply.quarantined,
+        _ => Some(reply.stored),
+    });
+    let reply = reply.map(|said| String::from_utf8_lossy(&said.payload).into_owned());
     let refused = outcome
         .unread
         .into_iter()
         .map(|unread| (unread.reject.reason.name().to_owned(), unread.reject.detail))
         .collect();
-    Ok((shown, refused))
+    Ok((shown, refused, reply))
 }
 
 fn instant(text: &str) -> Option<UnixNanos> {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    domain::DropReason,
-    spool::{Fate, Released, Replayed, Selection},
+    domain::{DropReason, PieceId},
+    spool::{Fate, Parcel, Released, Replayed, Selection},
 };
 
 fn reading(lane: Lane, body: &str) -> Fate {
@@ -219,4 +219,92 @@ fn a_page_ends_and_the_next_goes_on_behind_it() {
     assert_eq!((second.entries.len(), second.next), (45, None));
     assert_eq!(bench.quarantine.end().unwrap(), 301);
     bench.close();
+}
+
+/// Places a payload's readings, with pieces that wait or have become whole.
+fn place(bench: &Bench, bodies: &[&str], waits: &[(u64, &[u8])], joined: &[u64]) -> Outcome {
+    let bytes = entries(bodies);
+    let count = u32::try_from(bodies.len()).unwrap();
+    let readings = Readings {
+        bytes: &bytes,
+        count,
+    };
+    let runs = (count > 0).then_some((Lane::Telemetry, readings));
+    let waits: Vec<_> = waits
+        .iter()
+        .map(|(name, payload)| QuarantineEntry {
+            piece: Some(PieceId(*name)),
+            ..entry(Lane::Telemetry, payload)
+        })
+        .collect();
+    let joined: Vec<_> = joined.iter().copied().map(PieceId).collect();
+    let parcel = Parcel {
+        entries: &waits,
+        joined: &joined,
+        ..Parcel::default()
+    };
+    let placed = bench.inlet.place(runs.into_iter(), parcel, bench.slip(0));
+    placed.unwrap();
+    bench.settled.recv_timeout(PATIENCE).unwrap().1
+}
+
+#[test]
+fn pieces_leave_quarantine_with_the_readings_of_their_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&config(dir.path()));
+    assert_eq!(place(&bench, &["a"], &[(1, b"##01")], &[]), Outcome::Stored);
+    assert_eq!(place(&bench, &[], &[(2, b"35QN")], &[]), Outcome::Stored);
+    bench.quarantine(Lane::Telemetry, b"{other");
+    let before = bench.ledger(Lane::Telemetry);
+    assert_eq!((before.received, before.quarantined), (4, 3));
+    place(&bench, &["b"], &[], &[1, 2]);
+    let ledger = bench.ledger(Lane::Telemetry);
+    assert_eq!(
+        (ledger.received, ledger.spooled, ledger.quarantined),
+        (3, 2, 1)
+    );
+    assert_eq!(ids(&bench), [2]);
+    // Called again, or never there: nothing happens.
+    place(&bench, &["c"], &[], &[1, 9]);
+    assert_eq!(bench.ledger(Lane::Telemetry).quarantined, 1);
+    bench.close();
+    let again = Bench::open(&config(dir.path()));
+    assert_eq!(again.recovery.imbalances, Vec::<String>::new());
+    assert_eq!(ids(&again), [2]);
+    again.close();
+}
+
+#[test]
+fn a_piece_that_an_operator_threw_away_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&config(dir.path()));
+    place(&bench, &[], &[(1, b"##01")], &[]);
+    bench.quarantine.release(vec![(0, Fate::Purge)]).unwrap();
+    place(&bench, &["whole"], &[], &[1]);
+    let ledger = bench.ledger(Lane::Telemetry);
+    assert_eq!(
+        (ledger.received, ledger.spooled, ledger.quarantined),
+        (2, 1, 0)
+    );
+    bench.close();
+}
+
+#[test]
+fn a_crash_leaves_the_pieces_or_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&config(dir.path()));
+    place(&bench, &[], &[(1, b"##01")], &[]);
+    let between = bench.crashed(dir.path());
+    place(&bench, &["whole"], &[], &[1]);
+    let behind = bench.crashed(dir.path());
+    bench.close();
+    for (copy, counts) in [(between, (1, 0, 1)), (behind, (1, 1, 0))] {
+        let again = Bench::open(&config(copy.path()));
+        let ledger = again.ledger(Lane::Telemetry);
+        assert_eq!(
+            (ledger.received, ledger.spooled, ledger.quarantined),
+            counts
+        );
+        again.close();
+    }
 }
