@@ -49,7 +49,7 @@ bench: deps-bench  ## the figures of docs/benchmarks.md, with their yardsticks
 	@$(FILES); for part in fan-out tls storm auth; do target/release/sensegate-lab bench $$part --markdown; done
 
 docs: deps  ## write the reference pages anew from the tables in the code
-	@$(ROCKSDB); for page in configuration metrics classes; do \
+	@$(ROCKSDB); for page in configuration metrics classes alarms; do \
 	  cargo run --quiet $(CI) --bin sensegate -- docs $$page > docs/$$page.md; done; \
 	  cargo run --quiet $(CI) --bin sensegate -- docs example-config > config/sensegate.toml
 

@@ -290,6 +290,7 @@ fn docs() -> Command {
         .subcommand(part("metrics", "docs/metrics.md"))
         .subcommand(part("exposition", "Every metric once, for promtool"))
         .subcommand(part("classes", "docs/classes.md"))
+        .subcommand(part("alarms", "docs/alarms.md"))
 }
 
 fn json() -> Arg {

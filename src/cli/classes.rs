@@ -99,7 +99,31 @@ fn show(given: &ArgMatches) -> Result<(), Failure> {
     }));
     text.push('\n');
     text.push_str(&table(&rows));
+    let alarms = alarms(class);
+    if alarms.len() > 1 {
+        text.push('\n');
+        text.push_str(&table(&alarms));
+    }
     print_plain(&text)
+}
+
+/// The alarms of a class below their head.
+fn alarms(class: &Class) -> Vec<Vec<String>> {
+    let head = ["FIELD", "ALARM", "LEVEL", "RAISED", "CLEARED", "HOLD"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for field in class.fields() {
+        rows.extend(field.alarms().map(|alarm| {
+            vec![
+                field.name.clone(),
+                alarm.code.to_owned(),
+                alarm.level.to_owned(),
+                alarm.raised,
+                alarm.cleared,
+                format!("{}s", alarm.hold_s),
+            ]
+        }));
+    }
+    rows
 }
 
 /// Kind of a field in words, with the codes of an enum.
@@ -149,6 +173,18 @@ fn field_json(field: &Field) -> Value {
             .collect(),
         _ => Value::Null,
     };
+    let alarms: Vec<Value> = field
+        .alarms()
+        .map(|alarm| {
+            json!({
+                "code": alarm.code,
+                "level": alarm.level,
+                "raised": alarm.raised,
+                "cleared": alarm.cleared,
+                "hold_s": alarm.hold_s,
+            })
+        })
+        .collect();
     json!({
         "name": field.name,
         "json_name": field.json_name,
@@ -161,6 +197,7 @@ fn field_json(field: &Field) -> Value {
         "min": field.min,
         "max": field.max,
         "counter": field.counter,
+        "alarms": alarms,
     })
 }
 

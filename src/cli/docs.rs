@@ -21,6 +21,7 @@ pub(super) fn docs(given: &ArgMatches) -> Result<(), Failure> {
         Some("example-config") => Ok(example_toml()),
         Some("metrics") => metrics(),
         Some("classes") => classes(&Classes::embedded()?),
+        Some("alarms") => alarms(&Classes::embedded()?),
         _ => return exposition(),
     };
     print_plain(&text.map_err(|error| Failure::new(Exit::Software, error.to_string()))?)
@@ -138,6 +139,94 @@ fn classes(classes: &Classes) -> Result<String, fmt::Error> {
             let kind = kind(&field.kind).replace('|', ", ");
             let (name, unit) = (&field.name, &field.unit);
             writeln!(out, "| `{name}` | {kind} | {unit} | {} |", range(field))?;
+        }
+    }
+    Ok(out)
+}
+
+const ALARMS: &str = r#"# Alarms of the classes
+
+Made by `sensegate docs alarms` from the embedded .proto files; do not edit.
+
+A value that reaches a threshold raises an alarm: the reading that crosses it carries the alarm and takes the alarm lane,
+whatever its class's lane is; the readings after it do not. The reading whose value is back by more than the hysteresis
+carries the same alarm as cleared and takes the alarm lane too. Where a hold time stands, values have to be beyond the threshold
+for so long before the alarm is raised, by the times at which they were observed. What a device says itself is not
+changed: its profile turns its own alarm bits into alarms, and one of the same code, level and field is not said twice.
+
+The state is kept in memory (`normalise.devices_remembered_max`): after a restart, an alarm that is still up is raised again by
+the next reading. Alarms are judged as readings come in, so a reading older than the one judged last changes nothing.
+
+The numbers are starting points from national standards and common practice; beside each in
+`proto/sensegate/classes/v1/*.proto` stands its source. Classes whose limits follow from a permit, a design or a place
+have none: emissions (HJ 212), noise, levels of rivers and tanks, displacement, tilt, pressure of networks.
+
+## Other numbers, more alarms, or none
+
+A message in a .proto file of `--class-dir` says the thresholds of a class's fields anew. Its fields are named as those of the
+class, of any type; each one's thresholds take the place of the class's, and a field without any has no alarms from then on.
+Fields that are not named keep theirs. It takes effect at start and on SIGHUP, and `sensegate classes show ID` shows it.
+
+```proto
+syntax = "proto3";
+package city.alarms.v1;
+import "sensegate/classes/v1/options.proto";
+
+message RoadWaterlogging {
+  option (sensegate.classes.v1.alarms_of) = "road_waterlogging";
+  optional double water_depth = 1 [(sensegate.classes.v1.property) = {
+    thresholds: [{code: "flood_low" level: THRESHOLD_LEVEL_WARNING above: 10 hysteresis: 2 hold_s: 120}]
+  }];
+}
+
+message SmokeDetector {
+  option (sensegate.classes.v1.alarms_of) = "smoke_detector";
+  optional bool state = 1;  // none
+}
+```
+
+The same holds for all devices of a class. What a single site needs is a class of its own, or a matter of the platform.
+"#;
+
+fn alarms(classes: &Classes) -> Result<String, fmt::Error> {
+    let mut all: Vec<&Class> = classes.iter().collect();
+    all.retain(|class| {
+        class
+            .fields()
+            .iter()
+            .any(|field| field.alarms().next().is_some())
+    });
+    all.sort_by_key(|class| (class.domain(), class.id()));
+    let mut out = String::from(ALARMS);
+    write!(
+        out,
+        "\n## What is set\n\n{} of {} classes.\n\n\
+         | class | field | alarm | level | raised | cleared | hold |\n|---|---|---|---|---|---|---|\n",
+        all.len(),
+        classes.len()
+    )?;
+    for class in all {
+        for field in class.fields() {
+            for alarm in field.alarms() {
+                let unit = match field.unit.as_str() {
+                    "" => String::new(),
+                    unit => format!(" {unit}"),
+                };
+                let hold = match alarm.hold_s {
+                    0 => String::new(),
+                    seconds => format!("{seconds} s"),
+                };
+                writeln!(
+                    out,
+                    "| `{}` | `{}` | `{}` | {} | {}{unit} | {} | {hold} |",
+                    class.id(),
+                    field.name,
+                    alarm.code,
+                    alarm.level,
+                    alarm.raised,
+                    alarm.cleared
+                )?;
+            }
         }
     }
     Ok(out)

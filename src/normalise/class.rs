@@ -3,7 +3,10 @@
 
 use prost_reflect::MessageDescriptor;
 
-use super::{memory::Threshold, plan::Plan};
+use super::{
+    memory::{Beyond, Threshold},
+    plan::Plan,
+};
 use crate::domain::Lane;
 
 /// A device class in force.
@@ -128,6 +131,77 @@ pub struct Field {
     pub counter: bool,
     /// Values beyond which an alarm is up.
     pub(super) thresholds: Vec<AlarmRule>,
+}
+
+impl Field {
+    /// The alarms that the field's values raise, for listings.
+    pub fn alarms(&self) -> impl Iterator<Item = Alarm<'_>> {
+        self.thresholds.iter().map(|rule| {
+            let Threshold {
+                beyond,
+                hysteresis,
+                hold_ns,
+                ..
+            } = &rule.threshold;
+            let (raised, cleared) = match beyond {
+                Beyond::Above(limit) => (
+                    format!("≥ {limit}"),
+                    format!("< {}", shown(limit - hysteresis)),
+                ),
+                Beyond::Below(limit) => (
+                    format!("≤ {limit}"),
+                    format!("> {}", shown(limit + hysteresis)),
+                ),
+                Beyond::Is(numbers) => (self.spelled(numbers), "any other".to_owned()),
+            };
+            Alarm {
+                code: &rule.code,
+                level: match rule.level {
+                    1 => "notice",
+                    2 => "warning",
+                    3 => "serious",
+                    _ => "critical",
+                },
+                raised,
+                cleared,
+                hold_s: hold_ns / 1_000_000_000,
+            }
+        })
+    }
+
+    /// Codes of an enum or truth values.
+    fn spelled(&self, numbers: &[f64]) -> String {
+        let spelled = numbers.iter().map(|number| match &self.kind {
+            FieldKind::Enum(codes) => {
+                let mut codes = codes.iter();
+                let known = codes.find(|code| f64::from(code.number).total_cmp(number).is_eq());
+                known.map_or("", |code| code.code.as_str())
+            }
+            _ if *number > 0.0 => "true",
+            _ => "false",
+        });
+        spelled.collect::<Vec<&str>>().join(", ")
+    }
+}
+
+/// A number without the last digits, which sums of decimals do not keep.
+fn shown(number: f64) -> f64 {
+    (number * 1e9).round() / 1e9
+}
+
+/// An alarm that values of a field raise, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm<'a> {
+    /// Its code.
+    pub code: &'a str,
+    /// Its level.
+    pub level: &'static str,
+    /// Values that raise it, in the field's unit.
+    pub raised: String,
+    /// Values that clear it.
+    pub cleared: String,
+    /// How long values have to be so before it is raised, seconds.
+    pub hold_s: u64,
 }
 
 /// A threshold with the alarm that it raises.

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
+    alarms::AlarmsOf,
     class::Class,
     rules::{Options, Place, Rule, message_place},
 };
@@ -64,7 +65,7 @@ impl Classes {
     }
 
     /// The classes in this binary and those of every `*.proto` file in a folder. The files may import
-    /// `sensegate/classes/v1/options.proto` and each other.
+    /// `sensegate/classes/v1/options.proto` and each other, and may change the alarms of any class.
     ///
     /// # Errors
     /// The folder cannot be read, or a file in it is wrong: which, where and why.
@@ -106,8 +107,9 @@ impl Classes {
     }
 
     fn from_pool(pool: &DescriptorPool, digest: [u8; 32]) -> Result<Self, ClassError> {
-        let options = Options::of(pool)
-            .ok_or_else(|| ClassError::Embedded("options.proto is missing".to_owned()))?;
+        let missing = || ClassError::Embedded("options.proto is missing".to_owned());
+        let options = Options::of(pool).ok_or_else(missing)?;
+        let mut alarms = AlarmsOf::of(pool).ok_or_else(missing)?;
         let mut classes: Vec<Class> = Vec::new();
         let mut by_id: HashMap<Box<str>, usize, _> = HashMap::default();
         for message in pool.all_messages() {
@@ -128,6 +130,15 @@ impl Classes {
             }
             by_id.insert(class.id().into(), class.index());
             classes.push(class);
+        }
+        for message in pool.all_messages() {
+            let Some(id) = alarms.class_id(&message) else {
+                continue;
+            };
+            let class = by_id.get(&*id).and_then(|at| classes.get_mut(*at));
+            alarms
+                .change(&message, class)
+                .map_err(|(at, rule)| ClassError::Rule { at, rule })?;
         }
         Ok(Self {
             classes,

@@ -17,6 +17,7 @@ mod ucum;
 mod wire;
 mod class;
 mod rules;
+mod alarms;
 mod classes;
 mod plan;
 mod scan;
@@ -36,7 +37,7 @@ mod protobuf;
 pub mod render;
 
 pub use attributes::with_attribute;
-pub use class::{Class, EnumCode, Field, FieldKind};
+pub use class::{Alarm, Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
 pub use memory::Memory;
 pub use payload::{

@@ -151,6 +151,15 @@ impl Plan {
         }
     }
 
+    /// Takes these thresholds in place of a field's own.
+    pub(super) fn put_thresholds(&mut self, number: u32, thresholds: &[AlarmRule]) {
+        for slot in &mut self.slots {
+            if slot.number == number {
+                slot.thresholds = thresholds.into();
+            }
+        }
+    }
+
     /// The slot at a place.
     #[inline]
     pub(super) fn slot(&self, at: usize) -> Option<&Slot> {

@@ -56,6 +56,8 @@ pub enum Rule {
     EnumCode(String),
     #[error("threshold {code:?}: {why}")]
     Threshold { code: String, why: &'static str },
+    #[error("`alarms_of`: {0}")]
+    AlarmsOf(&'static str),
 }
 
 /// Where in which file a rule is broken.
@@ -284,7 +286,7 @@ fn check_property(property: &PropertyOptions, kind: &FieldKind) -> Result<(), Ru
     }
 }
 
-fn thresholds(
+pub(super) fn thresholds(
     options: &[ThresholdOptions],
     kind: &FieldKind,
     field_number: u32,
@@ -352,7 +354,7 @@ fn value_of(code: &str, kind: &FieldKind) -> Option<f64> {
 }
 
 /// An option, decoded; none where it is not set.
-fn option<T: prost::Message + Default>(
+pub(super) fn option<T: prost::Message + Default>(
     options: &DynamicMessage,
     extension: &ExtensionDescriptor,
 ) -> Option<T> {
@@ -373,7 +375,7 @@ pub(super) fn message_place(message: &MessageDescriptor) -> Place {
     )
 }
 
-fn field_place(message: &MessageDescriptor, field: &FieldDescriptor) -> Place {
+pub(super) fn field_place(message: &MessageDescriptor, field: &FieldDescriptor) -> Place {
     let subject = format!("{}.{}", message.name(), field.name());
     place(&message.parent_file(), field.path(), subject)
 }

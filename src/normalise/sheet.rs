@@ -333,7 +333,8 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 
-    /// An alarm of the reading, which lifts it to the alarm lane.
+    /// An alarm of the reading, which lifts it to the alarm lane. What the device itself says and its class says as well is
+    /// said once.
     pub(super) fn put_alarm(
         &mut self,
         code: &str,
@@ -352,9 +353,12 @@ impl<'a> Sheet<'a> {
         if crossing == Crossing::Raised {
             alarm.extend_from_slice(&[4 << 3, 1]);
         }
+        let mut entry = vec![ALARMS];
+        wire::put_bytes(&mut entry, &alarm);
         let tail = &mut self.out.scratch.tail;
-        tail.push(ALARMS);
-        wire::put_bytes(tail, &alarm);
+        if !tail.windows(entry.len()).any(|said| said == entry) {
+            tail.extend_from_slice(&entry);
+        }
     }
 
     /// The encoded entry `profile_id`.

@@ -403,6 +403,7 @@ fn the_reference_pages_are_what_the_program_says() {
         ("configuration", "docs/configuration.md"),
         ("metrics", "docs/metrics.md"),
         ("classes", "docs/classes.md"),
+        ("alarms", "docs/alarms.md"),
         ("example-config", "config/sensegate.toml"),
     ] {
         let said = text(&ran(&["docs", page]).stdout);

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod alarms;
 mod bench;
 mod cli;
 mod client;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    super::{Classes, FieldKind, ucum},
+    super::{Classes, FieldKind, memory::Beyond, ucum},
     embedded,
 };
 use crate::domain::{Lane, LaneMap};
@@ -100,4 +100,28 @@ fn every_enum_is_closed() {
 fn the_digest_is_the_same_each_time() {
     assert_eq!(Classes::embedded().unwrap().digest(), embedded().digest());
     assert_ne!(embedded().digest(), [0; 32]);
+}
+
+#[test]
+fn every_alarm_lies_in_the_plausible_range_and_can_clear() {
+    let mut alarmed = 0;
+    for class in embedded().iter() {
+        let mut codes = HashSet::new();
+        for field in class.fields() {
+            for rule in &field.thresholds {
+                let place = format!("{}.{}: {}", class.id(), field.name, rule.code);
+                assert!(codes.insert(&rule.code), "{place}: once in a class");
+                let (min, max) = (field.min.unwrap_or(0.0), field.max.unwrap_or(0.0));
+                let back = match rule.threshold.beyond {
+                    Beyond::Above(limit) => limit - rule.threshold.hysteresis,
+                    Beyond::Below(limit) => limit + rule.threshold.hysteresis,
+                    Beyond::Is(_) => continue,
+                };
+                assert!(min < back && back < max, "{place}");
+                assert!(rule.threshold.hysteresis > 0.0, "{place}");
+            }
+        }
+        alarmed += usize::from(!codes.is_empty());
+    }
+    assert_eq!(alarmed, 39);
 }

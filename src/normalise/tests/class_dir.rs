@@ -250,3 +250,88 @@ fn a_file_that_cannot_be_read_is_named() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+/// A message that changes the alarms of a class.
+fn alarms_of(class: &str, fields: &str) -> String {
+    format!(
+        "{HEAD}message Alarms {{
+  option (sensegate.classes.v1.alarms_of) = \"{class}\";
+{fields}
+}}
+"
+    )
+}
+
+fn codes(classes: &Classes, class: &str, field: &str) -> Vec<String> {
+    let mut fields = classes.get(class).unwrap().fields().iter();
+    let field = fields.find(|known| known.name == field).unwrap();
+    field.alarms().map(|alarm| alarm.code.to_owned()).collect()
+}
+
+#[test]
+fn a_folder_changes_the_alarms_of_an_embedded_class_and_turns_some_off() {
+    let text = alarms_of(
+        "gas_valve_well",
+        "  optional double methane = 9;
+  optional double lel = 1 [(sensegate.classes.v1.property) = {thresholds: [
+    {code: \"leak\" level: THRESHOLD_LEVEL_CRITICAL above: 20 hysteresis: 0.1}]}];",
+    );
+    let classes = load(&[("own.proto", &text)]).unwrap();
+    assert_eq!(classes.len(), 226);
+    assert_eq!(codes(&classes, "gas_valve_well", "lel"), ["leak"]);
+    assert!(codes(&classes, "gas_valve_well", "methane").is_empty());
+    assert_eq!(
+        codes(&classes, "gas_adjacent_space", "lel"),
+        ["lel_low", "lel_high"]
+    );
+    assert_ne!(classes.digest(), embedded().digest());
+}
+
+#[test]
+fn a_folder_gives_alarms_to_its_own_class_from_another_file() {
+    let alarms = alarms_of(
+        "beehive",
+        "  optional bool x = 1 [(sensegate.classes.v1.property) = {thresholds: [
+    {code: \"up\" level: THRESHOLD_LEVEL_NOTICE is: \"true\"}]}];",
+    );
+    let files = [
+        ("a.proto", alarms.as_str()),
+        ("b.proto", &class("  optional bool x = 1;")),
+    ];
+    assert_eq!(codes(&load(&files).unwrap(), "beehive", "x"), ["up"]);
+}
+
+#[test]
+fn alarms_of_what_is_not_there_are_told_with_their_line() {
+    let lel = "  optional double lel = 1;";
+    for (class, fields, wanted) in [
+        (
+            "gas_well",
+            lel.to_owned(),
+            "4: Alarms: `alarms_of`: no such class",
+        ),
+        (
+            "gas_valve_well",
+            lel.replace("lel", "leel"),
+            "6: Alarms.leel: `alarms_of`: the class has no such field",
+        ),
+        (
+            "gas_valve_well",
+            lel.replace(
+                ';',
+                " [(sensegate.classes.v1.property) = {thresholds: [{code: \"x\"}]}];",
+            ),
+            "6: Alarms.lel: threshold \"x\": a level is wanted",
+        ),
+    ] {
+        let error = refused(&alarms_of(class, &fields));
+        assert_eq!(error, format!("own.proto:{wanted}"));
+    }
+    let text = alarms_of("gas_valve_well", lel);
+    let other = text.replace("Alarms", "Others");
+    let error = load(&[("a.proto", &text), ("b.proto", &other)]).unwrap_err();
+    assert_eq!(
+        error,
+        "b.proto:6: Others.lel: `alarms_of`: the field's are changed already"
+    );
+}
