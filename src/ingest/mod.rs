@@ -7,6 +7,7 @@
 mod metrics;
 mod topic;
 mod replay;
+mod source;
 
 pub use metrics::METRICS;
 pub use replay::{Replay, Trust};
@@ -19,23 +20,22 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
-use bytestring::ByteString;
-
 use self::{
     metrics::{ClassCounters, IngestMetrics},
+    source::{Source, replying},
     topic::{Form, Topic, TopicFault},
 };
 use crate::{
-    broker::{Inbound, Inlet, Offer, Receipt, Refusal, Sender},
+    broker::{Inbound, Inlet, Offer, Receipt, Refusal},
     config::NormaliseConfig,
-    domain::{Clock, Lane, QuarantineReason, UnixNanos},
+    domain::{Clock, Lane, QuarantineReason},
     normalise::{
         Class, Classes, Encoded, Limits, Memory, Payload, PayloadFormat, Profile, ProfileOutcome,
-        Profiles, Reject, Reply, Report, Saying, normalise,
+        Profiles, Reject, Report, Saying, normalise,
     },
     spool::{Parcel, QuarantineEntry, Readings, SpoolInlet, Unplaced},
 };
+use arc_swap::ArcSwap;
 
 /// Lane of a payload whose class the gateway does not know: it only ever stands in quarantine.
 const LANE_OF_UNKNOWN_CLASS: Lane = Lane::Telemetry;
@@ -150,15 +150,20 @@ impl Ingest {
         };
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
-            let placed = match self.normalise(class, (topic.device, format), source, scratch) {
+            let read = self.normalise(class, (topic.device, format), source, scratch);
+            let placed = match read {
                 Ok(()) => {
                     let parcel = Parcel {
                         suppressed: scratch.suppressed,
                         ..Parcel::default()
                     };
                     self.append(&catalogue, scratch, parcel, receipt)
+                        .inspect_err(|_| scratch.forget(&self.memory))
                 }
-                Err(reject) => self.quarantine(source, class.lane(), &reject, receipt),
+                Err(reject) => {
+                    scratch.forget(&self.memory);
+                    self.quarantine(source, class.lane(), &reject, receipt)
+                }
             };
             scratch.relax(SCRATCH_BYTES_KEPT);
             placed
@@ -216,7 +221,10 @@ impl Ingest {
                     self.metrics.read_by_profile(&outcome);
                     outcome.keep_pieces(profile, &report);
                 }
-                Err(_) => outcome.return_pieces(profile, &report),
+                Err(_) => {
+                    scratch.forget(&self.memory);
+                    outcome.return_pieces(profile, &report);
+                }
             }
             scratch.relax(SCRATCH_BYTES_KEPT);
             placed
@@ -383,48 +391,10 @@ impl Ingest {
     }
 }
 
-/// A receipt, if one is owed, that also says what the sender waits for.
-fn replying(source: &Source<'_>, receipt: Option<Receipt>, reply: Reply) -> Receipt {
-    let words = |saying: Saying| (saying.topic, saying.payload);
-    let quarantined = reply.quarantined.map(words);
-    let sender = source.sender;
-    sender.replying(receipt, words(reply.stored), quarantined)
-}
-
 /// A class as a label: what devices write into topics must not make series.
 fn class_label(catalogue: &Catalogue, class: &str) -> String {
     let known = catalogue.classes.get(class).map(Class::id);
     known.unwrap_or("unknown").to_owned()
-}
-
-/// A publish on a topic of ingest.
-struct Source<'a> {
-    text: &'a str,
-    /// The topic taken apart; none for topics that only profiles know.
-    topic: Option<Topic<'a>>,
-    sender: Sender<'a>,
-    payload: &'a [u8],
-    user_properties: &'a [(ByteString, ByteString)],
-    received_at: UnixNanos,
-}
-
-impl<'a> Source<'a> {
-    fn attributes(&self) -> Vec<(&'a str, &'a str)> {
-        let properties = self.user_properties.iter();
-        properties
-            .map(|(name, value)| (&**name, &**value))
-            .collect()
-    }
-
-    /// Class and device as far as the topic, or else the sender, tells them.
-    fn names(&self) -> (&'a str, &'a str) {
-        let of_topic = self.topic.map(|topic| (topic.class, topic.device));
-        let of_sender = || {
-            let device = self.sender.device()?;
-            Some((device.class(), device.device()))
-        };
-        of_topic.or_else(of_sender).unwrap_or_default()
-    }
 }
 
 impl Catalogue {

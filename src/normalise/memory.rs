@@ -18,6 +18,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use super::{
+    changes::{Changes, Was},
     codec::sparkplug::{Births, Limits},
     pieces::Pieces,
     recent::Recent,
@@ -78,8 +79,9 @@ pub(crate) enum Crossing {
     Cleared,
 }
 
+/// Of an alarm that is not normal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Pending { since: UnixNanos },
     Active,
 }
@@ -184,71 +186,89 @@ impl Memory {
     }
 
     /// Judges the value of a field by one of its thresholds. Readings older than the one judged last change nothing.
-    pub(crate) fn judge(
+    pub(super) fn judge(
         &self,
         name: &str,
         threshold: &Threshold,
         (value, at): (f64, UnixNanos),
+        changes: &mut Changes,
     ) -> Option<Crossing> {
         self.with(name, |device| {
             if at.0 < device.judged_at {
                 return None;
             }
             device.judged_at = at.0;
-            device.judge(threshold, value, at)
+            let (next, crossing) = device.judge(threshold, value, at)?;
+            changes.add(name, Was::Alarms(device.alarms.clone()));
+            device.turn(threshold.id, next);
+            crossing
         })?
     }
 
     /// Whether a reading is to be passed on: a field has left its band, one without a band has changed, a field has
     /// come or gone, or the heartbeat is due. If so, it is what later readings are compared with.
-    pub(crate) fn is_news(
+    pub(super) fn is_news(
         &self,
         name: &str,
         (values, bands): (&[Noted], &[Band]),
-        heartbeat_ns: Option<u64>,
-        at: UnixNanos,
+        (heartbeat_ns, at): (Option<u64>, UnixNanos),
+        changes: &mut Changes,
     ) -> bool {
-        self.with(name, |device| {
-            device.is_news((values, bands), heartbeat_ns, at)
-        })
-        .unwrap_or(true)
+        let news = self.with(name, |device| {
+            if !device.is_news((values, bands), heartbeat_ns, at) {
+                return false;
+            }
+            let told = std::mem::replace(&mut device.told, values.to_vec());
+            changes.add(name, Was::Told(told, device.told_at.replace(at)));
+            true
+        });
+        news.unwrap_or(true)
+    }
+
+    /// Takes back what was changed since there were so many changes.
+    pub(super) fn undo(&self, changes: &mut Changes, since: usize) {
+        while changes.len() > since {
+            changes.undo(|name, was| {
+                self.with(name, |device| match was {
+                    Was::Alarms(alarms) => device.alarms = alarms,
+                    Was::Told(told, at) => (device.told, device.told_at) = (told, at),
+                });
+            });
+        }
     }
 }
 
 impl Device {
-    fn judge(&mut self, threshold: &Threshold, value: f64, at: UnixNanos) -> Option<Crossing> {
-        let place = self.alarms.iter().position(|(id, _)| *id == threshold.id);
-        let state = place
-            .and_then(|place| self.alarms.get(place))
-            .map(|(_, state)| *state);
-        let (next, crossing) = match state {
-            None if !threshold.is_beyond(value) => return None,
-            None if threshold.hold_ns == 0 => (Some(State::Active), Some(Crossing::Raised)),
-            None => (Some(State::Pending { since: at }), None),
-            Some(State::Pending { .. }) if !threshold.is_beyond(value) => (None, None),
+    /// What a value makes of an alarm: its next state, none for normal, and the crossing; none if nothing changes.
+    fn judge(
+        &self,
+        threshold: &Threshold,
+        value: f64,
+        at: UnixNanos,
+    ) -> Option<(Option<State>, Option<Crossing>)> {
+        let held = self.alarms.iter().find(|(id, _)| *id == threshold.id);
+        match held.map(|(_, state)| *state) {
+            None if !threshold.is_beyond(value) => None,
+            None if threshold.hold_ns == 0 => Some((Some(State::Active), Some(Crossing::Raised))),
+            None => Some((Some(State::Pending { since: at }), None)),
+            Some(State::Pending { .. }) if !threshold.is_beyond(value) => Some((None, None)),
             Some(State::Pending { since }) if at.0.saturating_sub(since.0) >= threshold.hold_ns => {
-                (Some(State::Active), Some(Crossing::Raised))
+                Some((Some(State::Active), Some(Crossing::Raised)))
             }
-            Some(State::Active) if threshold.is_back(value) => (None, Some(Crossing::Cleared)),
-            Some(_) => return None,
-        };
-        match (next, place) {
-            (Some(next), Some(place)) => {
-                if let Some(held) = self.alarms.get_mut(place) {
-                    held.1 = next;
-                }
+            Some(State::Active) if threshold.is_back(value) => {
+                Some((None, Some(Crossing::Cleared)))
             }
-            (Some(next), None) => self.alarms.push((threshold.id, next)),
-            (None, Some(place)) => {
-                self.alarms.swap_remove(place);
-            }
-            (None, None) => {}
+            Some(_) => None,
         }
-        crossing
+    }
+
+    fn turn(&mut self, id: u16, next: Option<State>) {
+        self.alarms.retain(|(held, _)| *held != id);
+        self.alarms.extend(next.map(|state| (id, state)));
     }
 
     fn is_news(
-        &mut self,
+        &self,
         (values, bands): (&[Noted], &[Band]),
         heartbeat_ns: Option<u64>,
         at: UnixNanos,
@@ -267,13 +287,7 @@ impl Device {
             })
         };
         let is_same = values.len() == self.told.len() && values.iter().all(is_like);
-        if is_same && !is_due {
-            return false;
-        }
-        self.told.clear();
-        self.told.extend_from_slice(values);
-        self.told_at = Some(at);
-        true
+        !is_same || is_due
     }
 }
 
@@ -285,6 +299,15 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(
+        memory: &Memory,
+        name: &str,
+        rule: &Threshold,
+        (value, at): (f64, UnixNanos),
+    ) -> Option<Crossing> {
+        memory.judge(name, rule, (value, at), &mut Changes::default())
+    }
 
     fn at(seconds: u64) -> UnixNanos {
         UnixNanos(seconds * 1_000_000_000)
@@ -303,7 +326,7 @@ mod tests {
     fn an_alarm_is_raised_once_and_clears_behind_its_hysteresis() {
         let memory = Memory::of_devices(10);
         let rule = above(60.0, 5.0, 0);
-        let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
+        let judge = |value, second| judge(&memory, "gas/1", &rule, (value, at(second)));
         assert_eq!(judge(59.9, 1), None);
         assert_eq!(judge(60.0, 2), Some(Crossing::Raised));
         assert_eq!(judge(70.0, 3), None);
@@ -316,7 +339,7 @@ mod tests {
     fn a_peak_shorter_than_the_hold_time_raises_nothing() {
         let memory = Memory::of_devices(10);
         let rule = above(60.0, 0.0, 30);
-        let judge = |value, second| memory.judge("gas/1", &rule, (value, at(second)));
+        let judge = |value, second| judge(&memory, "gas/1", &rule, (value, at(second)));
         assert_eq!(judge(61.0, 0), None);
         assert_eq!(judge(61.0, 29), None);
         assert_eq!(judge(50.0, 31), None);
@@ -329,12 +352,12 @@ mod tests {
         let memory = Memory::of_devices(10);
         let rule = above(60.0, 0.0, 0);
         assert_eq!(
-            memory.judge("a", &rule, (61.0, at(100))),
+            judge(&memory, "a", &rule, (61.0, at(100))),
             Some(Crossing::Raised)
         );
-        assert_eq!(memory.judge("a", &rule, (1.0, at(50))), None);
+        assert_eq!(judge(&memory, "a", &rule, (1.0, at(50))), None);
         assert_eq!(
-            memory.judge("a", &rule, (1.0, at(101))),
+            judge(&memory, "a", &rule, (1.0, at(101))),
             Some(Crossing::Cleared)
         );
     }
@@ -348,14 +371,14 @@ mod tests {
             hysteresis: 0.0,
             hold_ns: 0,
         };
-        assert_eq!(memory.judge("cover/1", &rule, (1.0, at(1))), None);
+        assert_eq!(judge(&memory, "cover/1", &rule, (1.0, at(1))), None);
         assert_eq!(
-            memory.judge("cover/1", &rule, (3.0, at(2))),
+            judge(&memory, "cover/1", &rule, (3.0, at(2))),
             Some(Crossing::Raised)
         );
-        assert_eq!(memory.judge("cover/1", &rule, (2.0, at(3))), None);
+        assert_eq!(judge(&memory, "cover/1", &rule, (2.0, at(3))), None);
         assert_eq!(
-            memory.judge("cover/1", &rule, (1.0, at(4))),
+            judge(&memory, "cover/1", &rule, (1.0, at(4))),
             Some(Crossing::Cleared)
         );
     }
@@ -369,7 +392,13 @@ mod tests {
         }];
         let heartbeat = Some(600 * 1_000_000_000);
         let news = |values: &[Noted], second| {
-            memory.is_news("t/1", (values, &bands), heartbeat, at(second))
+            let mut changes = Changes::default();
+            memory.is_news(
+                "t/1",
+                (values, &bands),
+                (heartbeat, at(second)),
+                &mut changes,
+            )
         };
         assert!(news(&[(1, 20.0), (2, 1.0)], 0));
         assert!(!news(&[(1, 20.5), (2, 1.0)], 60));
@@ -392,8 +421,30 @@ mod tests {
         let memory = Memory::of_devices(SHARDS);
         let rule = above(0.0, 0.0, 0);
         for device in 0..10_000 {
-            memory.judge(&format!("class/{device}"), &rule, (1.0, at(1)));
+            judge(&memory, &format!("class/{device}"), &rule, (1.0, at(1)));
         }
         assert!(memory.devices() <= SHARDS, "{}", memory.devices());
+    }
+
+    #[test]
+    fn what_is_taken_back_never_was() {
+        let memory = Memory::of_devices(10);
+        let rule = above(60.0, 5.0, 0);
+        let (bands, heartbeat) = ([], (None, at(1)));
+        let mut changes = Changes::default();
+        for round in 0..3 {
+            let raised = memory.judge("gas/1", &rule, (61.0, at(1)), &mut changes);
+            assert_eq!(raised, Some(Crossing::Raised), "round {round}");
+            assert!(memory.is_news("gas/1", (&[(1, 61.0)], &bands), heartbeat, &mut changes));
+            let so_far = changes.len();
+            let cleared = memory.judge("gas/1", &rule, (1.0, at(2)), &mut changes);
+            assert_eq!(cleared, Some(Crossing::Cleared));
+            memory.undo(&mut changes, so_far);
+            assert_eq!(
+                memory.judge("gas/1", &rule, (1.0, at(2)), &mut changes),
+                Some(Crossing::Cleared)
+            );
+            memory.undo(&mut changes, 0);
+        }
     }
 }

@@ -28,6 +28,7 @@ mod attributes;
 mod json;
 mod moment;
 mod memory;
+mod changes;
 mod pieces;
 mod recent;
 mod point;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{class::Class, json, memory::Memory, protobuf, sheet::Scratch};
+use super::{changes::Changes, class::Class, json, memory::Memory, protobuf, sheet::Scratch};
 use crate::{
     config::NormaliseConfig,
     domain::{Lane, LaneMap, QuarantineReason, UnixNanos},
@@ -79,6 +79,8 @@ pub struct Encoded {
     /// Which of the readings go where, in their order.
     pub runs: Vec<Run>,
     pub(super) scratch: Scratch,
+    /// What the readings changed of what is remembered.
+    pub(super) changes: Changes,
 }
 
 /// Consecutive readings of one class for one lane.
@@ -123,10 +125,17 @@ impl Encoded {
     pub fn clear(&mut self) {
         let mark = Mark::default();
         self.rewind(mark);
+        self.changes.clear();
+    }
+
+    /// The readings were not placed: whatever they changed in the memory is as it was before.
+    pub fn forget(&mut self, memory: &Memory) {
+        memory.undo(&mut self.changes, 0);
     }
 
     pub(super) fn mark(&self) -> Mark {
         Mark {
+            changes: self.changes.len(),
             runs: self.runs.len(),
             last_run: self.runs.last().copied(),
             bytes: self.bytes.len(),
@@ -154,6 +163,8 @@ impl Encoded {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mark {
+    /// Of the memory; they are taken back by whoever has it.
+    pub(super) changes: usize,
     runs: usize,
     last_run: Option<Run>,
     bytes: usize,

@@ -4,18 +4,18 @@
 //! Books change only together with what they speak of: a batch is built on copies (a [`Draft`]), and the copies become
 //! the books once the batch is on disk (`save`).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{
     block::{BlockWriter, Placed},
     book::Book,
-    group::{Contents, Entry},
+    group::Contents,
     keys,
     metrics::WriterMetrics,
     pieces::Pieces,
-    quarantine::{self, Sum},
+    quarantine::Sum,
     ranges::RangeSet,
     retire::Leaving,
     shared::{Chore, LaneInbox, Shared, lock},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{LaneBounds, WhenFull},
-    domain::{DropReason, Lane, LaneMap, PieceId, Sequence, SequenceRange},
+    domain::{Lane, LaneMap, Sequence, SequenceRange},
     store::{Batch, Durability, StoreError},
 };
 
@@ -61,11 +61,11 @@ pub(super) struct DeskBounds {
 pub(super) struct Desk {
     pub(super) shared: Arc<Shared>,
     pub(super) books: Books,
-    bounds: DeskBounds,
+    pub(super) bounds: DeskBounds,
     blocks: BlockWriter,
     pub(super) metrics: WriterMetrics,
     pub(super) files_dropped_at: LaneMap<Sequence>,
-    pieces: Pieces,
+    pub(super) pieces: Pieces,
 }
 
 impl Desk {
@@ -226,83 +226,6 @@ impl Desk {
                 told.iter()
                     .for_each(|range| inbox[lane].delivered.insert(range));
             }
-        }
-    }
-
-    /// Quarantine entries come and go, and readings that nobody had room for.
-    fn admit(&mut self, draft: &mut Draft, contents: &mut Contents) {
-        let Draft { books, batch } = draft;
-        let coming: u64 = contents
-            .entries
-            .iter()
-            .map(|entry| entry.bytes.len() as u64)
-            .sum();
-        let bound = self.bounds.quarantine_bytes_max.saturating_sub(coming);
-        match books.sum.evict(&self.shared.store, bound, batch) {
-            Ok(lanes) => {
-                for lane in lanes {
-                    let ledger = &mut books.lanes[lane].ledger;
-                    ledger.quarantined = ledger.quarantined.saturating_sub(1);
-                    ledger.drop_more(DropReason::QuarantineCapacity, 1);
-                }
-            }
-            Err(fault) => tracing::error!(%fault, "the quarantine cannot be read to make room"),
-        }
-        self.join(draft, contents);
-        let Draft { books, batch } = draft;
-        for entry in contents.entries.drain(..) {
-            let ledger = &mut books.lanes[entry.lane].ledger;
-            ledger.received += 1;
-            ledger.quarantined += 1;
-            let key = books.sum.admit(entry.reason, entry.bytes.len());
-            if let Some(piece) = entry.piece {
-                self.pieces.enter(piece, key);
-            }
-            batch.put(key, entry.bytes);
-        }
-        for (lane, count) in contents.refused_qos0.iter() {
-            let ledger = &mut books.lanes[lane].ledger;
-            ledger.received += count;
-            ledger.drop_more(DropReason::RefusedQos0, *count);
-        }
-        for (lane, count) in contents.suppressed.iter() {
-            let ledger = &mut books.lanes[lane].ledger;
-            ledger.received += count;
-            ledger.suppressed += count;
-        }
-    }
-
-    /// Pieces that are whole now leave quarantine, as if they had come with the payload that completed them. One that has
-    /// gone meanwhile (by the bound, by an operator) is counted already.
-    fn join(&mut self, draft: &mut Draft, contents: &mut Contents) {
-        if contents.joined.is_empty() {
-            return;
-        }
-        let mut joined: BTreeSet<PieceId> = contents.joined.drain(..).collect();
-        let stays = |entry: &Entry| entry.piece.is_none_or(|piece| !joined.remove(&piece));
-        contents.entries.retain(stays);
-        for piece in joined {
-            let known = self.pieces.leave(piece);
-            // What made room a moment ago is gone, though the disk still shows it.
-            let low = draft.books.sum.low;
-            let Some(key) = known.filter(|key| keys::number(key) >= low) else {
-                continue;
-            };
-            let entry = match self.shared.store.get(&key) {
-                Ok(Some(entry)) => entry,
-                Ok(None) => continue,
-                Err(fault) => {
-                    tracing::error!(%fault, "a piece that is whole now cannot be read: it stays in quarantine");
-                    continue;
-                }
-            };
-            let (lane, reason) = quarantine::peek(&entry).unwrap_or(quarantine::OF_DAMAGED);
-            let Draft { books, batch } = &mut *draft;
-            batch.delete(key);
-            books.sum.release(reason, entry.len());
-            let ledger = &mut books.lanes[lane].ledger;
-            ledger.received = ledger.received.saturating_sub(1);
-            ledger.quarantined = ledger.quarantined.saturating_sub(1);
         }
     }
 

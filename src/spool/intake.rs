@@ -16,12 +16,13 @@ use tokio::sync::Notify;
 use super::{
     group::{Entry, Group, OpenBlock},
     metrics::IntakeMetrics,
-    quarantine::{self, Kind, QuarantineEntry},
+    parcel::{Parcel, Readings, Unplaced, entry, outcome},
+    quarantine::QuarantineEntry,
     shared::{Shared, lock},
 };
 use crate::{
     config::{GroupCommit, LaneBounds, WhenFull},
-    domain::{Lane, LaneMap, Outcome, PieceId, Settle},
+    domain::{Lane, LaneMap, Outcome, Settle},
 };
 
 /// A block is closed at this size, whatever its readings count: it must fit a message to the platform.
@@ -32,38 +33,6 @@ const OVERHEAD_BYTES: usize = 64;
 const FULL_PAUSE: Duration = Duration::from_millis(250);
 /// A full lane has room again when this part of its bound is free.
 const ROOM_FRACTION: u64 = 64;
-
-/// Readings as the normaliser wrote them: entries of `Batch.readings`.
-#[derive(Debug, Clone, Copy)]
-pub struct Readings<'a> {
-    /// The entries.
-    pub bytes: &'a [u8],
-    /// How many there are.
-    pub count: u32,
-}
-
-/// What came of a payload beside its readings.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Parcel<'a> {
-    /// What of it belongs into quarantine.
-    pub entries: &'a [QuarantineEntry<'a>],
-    /// Readings that a rule of the operator left out.
-    pub suppressed: LaneMap<u32>,
-    /// Pieces in quarantine that are whole with this payload: they leave it, and its ledger, in the same batch.
-    pub joined: &'a [PieceId],
-}
-
-/// Why something was not taken; the receipt comes back.
-#[derive(Debug)]
-#[must_use = "the receipt in it is owed an answer"]
-pub enum Unplaced<R> {
-    /// The open group is full, or the disk takes no writes. Stop reading; wait for room; offer again.
-    Busy(Option<R>),
-    /// The lane is full and its policy is to refuse.
-    LaneFull(Option<R>),
-    /// The spool is closed.
-    Closed(Option<R>),
-}
 
 #[derive(Debug, Default)]
 struct LaneGate {
@@ -376,24 +345,6 @@ impl<R: Settle> SpoolInlet<R> {
             // The pause ends the wait of one whose lane never was full, too.
             let _waited = tokio::time::timeout(FULL_PAUSE, lane_room).await;
         }
-    }
-}
-
-fn entry(entry: &QuarantineEntry<'_>) -> Entry {
-    Entry {
-        lane: entry.lane,
-        reason: entry.reason,
-        bytes: quarantine::encode(entry, Kind::Payload),
-        piece: entry.piece,
-    }
-}
-
-/// What a payload came to, as its sender is told. A piece that waits is stored: nothing is wrong with it.
-fn outcome(parcel: &Parcel<'_>, read: Option<()>) -> Outcome {
-    let broken = parcel.entries.iter().find(|entry| entry.piece.is_none());
-    match (read, broken) {
-        (None, Some(entry)) => Outcome::Quarantined(entry.reason),
-        _ => Outcome::Stored,
     }
 }
 

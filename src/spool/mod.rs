@@ -29,8 +29,10 @@ mod tail;
 mod shared;
 mod group;
 mod intake;
+mod parcel;
 mod writer;
 mod desk;
+mod admit;
 mod save;
 mod release;
 mod reader;
@@ -52,11 +54,11 @@ pub use self::{
     stat::SpoolStat, writer::SpoolWriter,
 };
 pub use block::GapReason;
-pub use intake::{Parcel, Readings, Unplaced};
 pub use keys::KINDS;
 pub use ledger::{LaneLedger, Ledger};
 pub use metrics::METRICS;
 pub use open::{Opened, Recovery, Spool};
+pub use parcel::{Parcel, Readings, Unplaced};
 pub use quarantine::{QuarantineEntry, Quarantined};
 pub use reader::{Commits, Item, LaneState};
 pub use release::{Fate, Quarantine, Released, Replayed};

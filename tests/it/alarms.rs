@@ -43,7 +43,7 @@ fn stored(dir: &Path) -> Vec<(Lane, Vec<Said>)> {
     found.into_iter().map(|(_, said)| said).collect()
 }
 
-fn said(code: &str, level: AlarmLevel, field: u32, active: bool) -> Said {
+fn said((code, level, field, active): (&str, AlarmLevel, u32, bool)) -> Said {
     (code.to_owned(), level, field, active)
 }
 
@@ -66,8 +66,8 @@ async fn a_value_that_crosses_is_in_the_alarm_lane_and_clears_when_it_is_back() 
         assert_eq!(device.report(&report).await, Ok(()));
     }
     platform.holds(lels.len() as u64).await;
-    let low = |active| said("lel_low", AlarmLevel::Serious, 1, active);
-    let high = |active| said("lel_high", AlarmLevel::Critical, 1, active);
+    let low = |active| said(("lel_low", AlarmLevel::Serious, 1, active));
+    let high = |active| said(("lel_high", AlarmLevel::Critical, 1, active));
     let quiet = (Lane::Telemetry, Vec::new());
     assert_eq!(
         stored(dir.path()),
@@ -102,7 +102,7 @@ async fn an_alarm_with_a_hold_time_waits_for_it_by_the_devices_clock() {
     }
     platform.holds(5).await;
     let quiet = (Lane::Telemetry, Vec::new());
-    let raised = said("turbidity_high", AlarmLevel::Warning, 1, true);
+    let raised = said(("turbidity_high", AlarmLevel::Warning, 1, true));
     assert_eq!(
         stored(dir.path()),
         [
@@ -139,7 +139,7 @@ async fn what_the_device_and_its_class_both_say_is_said_once() {
     let leak = |active| {
         (
             Lane::Alarm,
-            vec![said("leak", AlarmLevel::Serious, 1, active)],
+            vec![said(("leak", AlarmLevel::Serious, 1, active))],
         )
     };
     // The device says it each time; its class, when it comes and when it goes.
@@ -172,7 +172,7 @@ async fn an_operator_changes_a_classs_alarms_without_a_restart() {
     gateway.reload();
     assert_eq!(device.report(&report(1)).await, Ok(()));
     platform.holds(2).await;
-    let own = said("own", AlarmLevel::Notice, 1, true);
+    let own = said(("own", AlarmLevel::Notice, 1, true));
     assert_eq!(
         stored(dir.path()),
         [(Lane::Telemetry, Vec::new()), (Lane::Alarm, vec![own]),]

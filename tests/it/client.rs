@@ -75,6 +75,7 @@ impl Client {
             PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
             PubAckReason::ImplementationSpecificError => Err(0x83),
             PubAckReason::NotAuthorized => Err(0x87),
+            PubAckReason::PayloadFormatInvalid => Err(0x99),
             other => panic!("unexpected reason {other:?}"),
         }
     }

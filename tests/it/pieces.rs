@@ -106,7 +106,7 @@ async fn a_gateway_killed_between_the_halves_still_has_both() {
     // Nothing is known of the beginning any more: the end alone is no frame, and is kept as well.
     assert_eq!(
         client.publish_bytes(TOPIC, frame[20..].to_vec()).await,
-        Err(0x83)
+        Err(0x99)
     );
     assert_eq!(client.publish_bytes(TOPIC, frame).await, Ok(()));
     platform.holds(1).await;

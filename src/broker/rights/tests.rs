@@ -71,7 +71,7 @@ fn without_a_file_a_device_has_its_own_topics_and_nothing_else() {
 #[test]
 fn an_anonymous_client_publishes_for_whom_its_topic_says_and_hears_nothing() {
     let rights = Rights::default();
-    for topic in [UP, "v1/pump/1/up/pb"] {
+    for topic in [UP, "v1/pump/1/up/pb", "v1/pump/1/up/acme.meter"] {
         assert!(rights.may_publish(&Principal::Anonymous, topic), "{topic}");
     }
     for topic in [
@@ -80,7 +80,7 @@ fn an_anonymous_client_publishes_for_whom_its_topic_says_and_hears_nothing() {
         "v1/$x/7/up",
         "v1/lamp/7/8/up",
         "v1/lamp/7/up/pb/x",
-        "v1/lamp/7/up/x",
+        "v1/lamp/7/up/",
     ] {
         assert!(!rights.may_publish(&Principal::Anonymous, topic), "{topic}");
     }

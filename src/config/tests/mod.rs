@@ -163,6 +163,7 @@ fn every_field_is_reachable_by_a_setting() {
             "mqtt.topic_bytes_max" => "2KiB",
             "mqtt.user_properties_max" => "7",
             "mqtt.queue_when_full" => "drop_oldest",
+            "normalise.sparkplug_gaps" => "keep",
             "uplink.compression" => "off",
             "mqtt.listen" | "admin.listen" => "127.0.0.1:9",
             "uplink.platforms" => "http://other:9",

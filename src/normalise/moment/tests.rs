@@ -1,3 +1,5 @@
+//! Times in every format, zone and calendar trap.
+
 use ::time::{OffsetDateTime, UtcOffset, format_description};
 use proptest::prelude::*;
 

@@ -149,6 +149,9 @@ impl<'a> Emission<'a> {
     }
 
     pub(super) fn rewind(&mut self, mark: Progress) {
+        if let Some(memory) = self.report.memory {
+            memory.undo(&mut self.out.changes, mark.out.changes);
+        }
         self.out.rewind(mark.out);
         self.readings = mark.readings;
         self.skipped = mark.skipped;

@@ -1,3 +1,5 @@
+//! Units: what UCUM codes and vendors' spellings mean, and exact conversion.
+
 use std::path::Path;
 
 use proptest::prelude::*;

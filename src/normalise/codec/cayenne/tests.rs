@@ -1,3 +1,5 @@
+//! Cayenne LPP payloads: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 
 use super::super::super::point::{Decimal, Moment};

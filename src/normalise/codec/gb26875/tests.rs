@@ -1,3 +1,5 @@
+//! GB/T 26875.3 frames: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 
 use super::{

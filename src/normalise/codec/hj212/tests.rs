@@ -1,3 +1,5 @@
+//! HJ 212 frames: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

@@ -1,3 +1,5 @@
+//! JT/T 808 frames: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Frames that a profile describes: public vectors, what is refused and why, round trips, damage.
+
 mod faults;
 mod frames;
 mod steps;

@@ -1,3 +1,5 @@
+//! M-Bus frames: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 
 use super::super::super::point::{Civil, Decimal, Moment, OwnedKey, Value};

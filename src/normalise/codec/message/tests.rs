@@ -1,3 +1,5 @@
+//! Protobuf messages: public vectors, what is refused and why, round trips, damage.
+
 use proptest::{collection::vec, prelude::*};
 use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,

@@ -1,3 +1,5 @@
+//! Modbus answers: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 
 use super::super::super::point::{Decimal, OwnedKey, Value};

@@ -1,3 +1,5 @@
+//! JSON by pointers: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! SL 651 frames: public vectors, what is refused and why, round trips, damage.
+
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

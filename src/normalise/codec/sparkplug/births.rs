@@ -18,6 +18,10 @@
 //!
 //! No clock, no input or output: the time is handed in, and what is to be sent is handed back.
 
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
+
 use super::{
     super::super::{
         payload::Reject,
@@ -92,6 +96,8 @@ struct Node {
     bd_seq: Option<u64>,
     is_rebirth_wanted: bool,
     asked_at: Option<UnixNanos>,
+    /// Hash of the message counted last: one that comes again is no gap.
+    last: u64,
 }
 
 #[derive(Debug)]
@@ -133,7 +139,10 @@ impl Births {
         let read = match topic.kind {
             Kind::NodeDeath => self.node_death(&envelope),
             Kind::NodeBirth => self.node_birth(&envelope, sink),
-            _ => self.rest(topic.kind, &envelope, sink),
+            _ => {
+                let hash = FixedState::default().hash_one((topic.device, payload));
+                self.rest((topic.kind, hash), &envelope, sink)
+            }
         };
         let mut is_rebirth_wanted = false;
         if let Some(node) = self.nodes.touch(&self.node) {
@@ -214,6 +223,7 @@ impl Births {
             bd_seq: None,
             is_rebirth_wanted: false,
             asked_at,
+            last: 0,
         };
         self.put_node(node);
         self.forget_scope();
@@ -233,6 +243,7 @@ impl Births {
             bd_seq: bd_seq.as_ref().copied().unwrap_or(None),
             is_rebirth_wanted: bd_seq.is_err(),
             asked_at: self.node_in_work().asked_at,
+            last: 0,
         };
         self.put_node(node);
         self.birth(epoch, envelope, sink)
@@ -241,11 +252,11 @@ impl Births {
     /// Everything that stands within the sequence of a node that has been born.
     fn rest<S: Sink>(
         &mut self,
-        kind: Kind,
+        (kind, hash): (Kind, u64),
         envelope: &Envelope<'_>,
         sink: &mut S,
     ) -> Result<Effect, Reject> {
-        let epoch = self.step(low8(envelope.seq));
+        let epoch = self.step(low8(envelope.seq), hash);
         match kind {
             Kind::DeviceBirth => self.birth(epoch, envelope, sink),
             Kind::DeviceDeath => {
@@ -256,9 +267,14 @@ impl Births {
         }
     }
 
-    /// Takes a sequence number; gives the node's epoch, a new one if messages are missing.
-    fn step(&mut self, seq: u8) -> u64 {
+    /// Takes a sequence number; gives the node's epoch, a new one if messages are missing. The message counted last may
+    /// come again: by its sender, or because there was no room for it.
+    fn step(&mut self, seq: u8, hash: u64) -> u64 {
         let mut node = self.node_in_work();
+        if node.next == Some(seq.wrapping_add(1)) && node.last == hash {
+            return node.epoch;
+        }
+        node.last = hash;
         let expected = node.next.replace(seq.wrapping_add(1));
         let gaps = self.limits.gaps;
         if gaps != SparkplugGaps::Ignore && expected != Some(seq) {
@@ -348,6 +364,7 @@ impl Births {
             bd_seq: None,
             is_rebirth_wanted: false,
             asked_at: None,
+            last: 0,
         }
     }
 

@@ -1,3 +1,5 @@
+//! Sparkplug B certificates and data: public vectors, what is refused and why, round trips, damage.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::super::super::recent::Recent;
@@ -937,4 +939,30 @@ proptest! {
         prop_assert!(first.is_ok() || births.scopes() <= 1);
         drop(again);
     }
+}
+
+#[test]
+fn a_message_that_comes_again_is_no_gap() {
+    let (mut node, mut births) = (EdgeNode::new("G", "N"), Births::new(Limits::default()));
+    let metrics = [real("a", 1.0), real("b", 2.0)];
+    read(&mut births, &node.nbirth(NOON, &metrics, 7).unwrap()).unwrap();
+    let first = node.data(None, NOON, &metrics[..1]).unwrap();
+    let second = node.data(None, NOON, &metrics[1..]).unwrap();
+    for message in [&first, &first, &second, &second, &second] {
+        let (outcome, found) = read(&mut births, message).unwrap();
+        assert!(!outcome.is_rebirth_wanted);
+        assert_eq!(found.records.len(), 1);
+    }
+    assert!(
+        births
+            .rebirth_command(topic("spBv1.0/G/NDATA/N"), NOON)
+            .is_none()
+    );
+    // One of before is.
+    read(&mut births, &first).unwrap_err();
+    assert!(
+        births
+            .rebirth_command(topic("spBv1.0/G/NDATA/N"), NOON)
+            .is_some()
+    );
 }
