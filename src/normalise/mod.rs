@@ -54,5 +54,7 @@ pub use quality::Quality;
 pub use rules::{Place, Rule};
 pub use ucum::UnitError;
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -102,6 +102,25 @@ impl Amount {
     }
 }
 
+/// A time and a count of units of so many nanoseconds each, which may be negative.
+pub(super) fn from(time: UnixNanos, count: Value<'_>, each: u64) -> Option<UnixNanos> {
+    if let Some(amount) = Amount::of(count) {
+        let later = amount.nanos(each)?;
+        return time.0.checked_add(later.0).map(UnixNanos);
+    }
+    let positive = match count {
+        Value::Whole(number) => Value::Large(number.unsigned_abs()),
+        Value::Decimal(number) => {
+            Value::Decimal(Decimal::new(number.mantissa.checked_neg()?, number.places))
+        }
+        Value::Real(number) => Value::Real(-number),
+        Value::Text(text) => Value::Text(text.trim_ascii().strip_prefix('-')?),
+        _ => return None,
+    };
+    let earlier = Amount::of(positive)?.nanos(each)?;
+    time.0.checked_sub(earlier.0).map(UnixNanos)
+}
+
 /// The decimal digits of a number.
 pub(super) fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut left = number;

@@ -7,6 +7,7 @@
 //!            MM M      month                           mm m   minute      X XXX Z  offset: Z, +08:00, +0800 or +08
 //!            dd d      day                             ss s   second      'T' ''   text as it is, a quote
 //!            every other character that is no letter of ASCII stands for itself: yyyy年M月d日 H:mm
+//!  relative  relative_s · relative_ms (from the arrival of the payload, negative before it: -5 is five seconds ago)
 //! ```
 //!
 //! Two letters are two digits, one letter is one or two. What a pattern leaves out of the clock is zero. A time without
@@ -49,7 +50,18 @@ enum Kind {
     /// A count since 1970 of so many nanoseconds each.
     Unix(u64),
     UnixByMagnitude,
+    /// A count from arrival of so many nanoseconds each, negative before it.
+    Relative(u64),
     Pattern(Box<[Step]>),
+}
+
+/// What a time is read against where it does not say all of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clock {
+    /// Seconds east of UTC, for times without an offset of their own.
+    pub(crate) east_s: i32,
+    /// When the payload arrived, for times relative to that.
+    pub(crate) received_at: UnixNanos,
 }
 
 impl TimeFormat {
@@ -65,6 +77,8 @@ impl TimeFormat {
             "unix_us" => Kind::Unix(1_000),
             "unix_ns" => Kind::Unix(1),
             "unix" => Kind::UnixByMagnitude,
+            "relative_s" => Kind::Relative(1_000_000_000),
+            "relative_ms" => Kind::Relative(1_000_000),
             "iso_basic" => {
                 let mut steps = pattern("yyyyMMdd'T'HHmmss")?;
                 steps.extend([Step::AnyFraction, Step::AnyOffset]);
@@ -74,9 +88,16 @@ impl TimeFormat {
         }))
     }
 
-    /// The time that a payload's value means, in a zone so many seconds east of UTC if it does not say its own; none if
-    /// it is not written so, or is no time from 1970 to 2554.
-    pub(crate) fn parse(&self, value: &Value<'_>, east_s: i32) -> Option<UnixNanos> {
+    /// Whether it says how far a time is from arrival, and not which time it is.
+    #[cfg(any(test, feature = "harness"))]
+    pub(crate) const fn is_relative(&self) -> bool {
+        matches!(self.0, Kind::Relative(_))
+    }
+
+    /// The time that a payload's value means, by a clock where it does not say all of it; none if it is not written so,
+    /// or is no time from 1970 to 2554.
+    pub(crate) fn parse(&self, value: &Value<'_>, clock: Clock) -> Option<UnixNanos> {
+        let Clock { east_s, .. } = clock;
         match (&self.0, *value) {
             (_, Value::Time(Moment::Unix(time))) => Some(time),
             (_, Value::Time(Moment::Local(civil))) => civil.at(east_s),
@@ -87,6 +108,7 @@ impl TimeFormat {
                 let amount = Amount::of(value)?;
                 amount.nanos(amount.likely_unit())
             }
+            (Kind::Relative(each), value) => amount::from(clock.received_at, value, *each),
             (Kind::Pattern(steps), Value::Text(text)) => {
                 read(steps, text.trim_ascii().as_bytes(), east_s)
             }

@@ -15,7 +15,55 @@ const TIME: u64 = 1_449_893_532_000_000_000;
 
 fn parse(format: &str, value: Value<'_>) -> Option<u64> {
     let format = TimeFormat::new(format).unwrap();
-    format.parse(&value, EAST).map(|time| time.0)
+    format.parse(&value, clock(EAST)).map(|time| time.0)
+}
+
+/// Of a payload that arrived at [`TIME`].
+const fn clock(east_s: i32) -> Clock {
+    Clock {
+        east_s,
+        received_at: UnixNanos(TIME),
+    }
+}
+
+#[test]
+fn relative_times_are_from_arrival() {
+    for (format, value, apart_ns) in [
+        ("relative_s", Value::Whole(-5), -5_000_000_000),
+        ("relative_s", Value::Whole(0), 0),
+        ("relative_s", Value::Whole(2), 2_000_000_000),
+        ("relative_s", Value::Text(" -1.5 "), -1_500_000_000),
+        ("relative_s", Value::Real(-0.25), -250_000_000),
+        (
+            "relative_s",
+            Value::Decimal(Decimal::new(-1_500_000_001, 9)),
+            -1_500_000_001,
+        ),
+        ("relative_ms", Value::Whole(-60_000), -60_000_000_000),
+    ] {
+        assert_eq!(
+            parse(format, value),
+            TIME.checked_add_signed(apart_ns),
+            "{format} {value:?}"
+        );
+    }
+}
+
+#[test]
+fn relative_times_before_1970_and_behind_2554_are_none() {
+    for value in [
+        Value::Whole(-1_449_893_533),
+        Value::Whole(i64::MIN),
+        Value::Whole(i64::MAX),
+        Value::Real(f64::NAN),
+        Value::Real(f64::NEG_INFINITY),
+        Value::Decimal(Decimal::new(i64::MIN, 0)),
+        Value::Text("--5"),
+        Value::Text("-"),
+        Value::Missing,
+    ] {
+        assert_eq!(parse("relative_s", value), None, "{value:?}");
+    }
 }
 
 #[test]
@@ -292,7 +340,7 @@ proptest! {
         ] {
             let text = time.format(&format_description::parse_borrowed::<2>(theirs).unwrap()).unwrap();
             let format = TimeFormat::new(ours).unwrap();
-            let read = format.parse(&Value::Text(&text), zone.whole_seconds());
+            let read = format.parse(&Value::Text(&text), clock(zone.whole_seconds()));
             prop_assert_eq!(read, Some(UnixNanos(nanos / unit * unit)), "{} of {}", ours, text);
         }
     }
@@ -325,7 +373,7 @@ proptest! {
                 Value::Real(real),
             ];
             for value in values {
-                let _time = format.parse(&value, east_s);
+                let _time = format.parse(&value, clock(east_s));
             }
         }
     }

@@ -20,10 +20,11 @@ pub(crate) enum WrittenTime {
 
 impl TimeFormat {
     /// What [`TimeFormat::parse`] reads as this time, as exactly as the format can say it; none for a time that is none on
-    /// the calendar.
+    /// the calendar, and for a format relative to an arrival that is still to come.
     pub(crate) fn write(&self, at: UnixNanos, east_s: i32) -> Option<WrittenTime> {
         match &self.0 {
             Kind::Unix(each) => Some(WrittenTime::Count(at.0 / each)),
+            Kind::Relative(_) => None,
             Kind::UnixByMagnitude => Some(WrittenTime::Count(at.0 / 1_000_000_000)),
             Kind::Rfc3339 => local(at, east_s)?
                 .format(&Rfc3339)

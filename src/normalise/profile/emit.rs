@@ -5,6 +5,7 @@ use super::{
         classes::Classes,
         codec::Any,
         memory::Crossing,
+        moment::Clock,
         payload::{Encoded, Limits, Mark, Payload, PayloadFormat, Reject},
         plan::Slot,
         point::Point,
@@ -109,12 +110,16 @@ impl super::plan::TimeRule {
     }
 
     /// The time of a record; none if it has none that can be read.
-    fn of(&self, stage: &Stage) -> Option<UnixNanos> {
+    fn of(&self, stage: &Stage, received_at: UnixNanos) -> Option<UnixNanos> {
+        let clock = Clock {
+            east_s: self.east_s,
+            received_at,
+        };
         self.from.iter().find_map(|source| {
             let value = stage.value(stage.get(*source)?);
             self.formats
                 .iter()
-                .find_map(|format| format.parse(&value, self.east_s))
+                .find_map(|format| format.parse(&value, clock))
         })
     }
 }
@@ -193,7 +198,7 @@ impl<'a> Emission<'a> {
         }
         let class = self.class(stage)?;
         let rule = &profile.time;
-        let at = rule.of(stage);
+        let at = rule.of(stage, self.report.received_at);
         if at.is_none() && rule.fallback == Fallback::Reject {
             let detail = "no observed time that the profile can read";
             return Err(Reject::new(QuarantineReason::ObservedAt, detail));

@@ -364,7 +364,7 @@ fn the_examples_of_the_page_come_out_as_they_say() {
         );
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 #[test]

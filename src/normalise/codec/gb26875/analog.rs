@@ -21,7 +21,7 @@ static KINDS: [Kind; 12] = [
     kind("temperature", 1, "Cel"),
     kind("pressure_mpa", 1, "MPa"),
     kind("pressure_kpa", 1, "kPa"),
-    kind("gas", 1, "%"), // of the lower explosive limit
+    kind("gas", 1, "%{LEL}"),
     kind("duration", 0, "s"),
     kind("voltage", 1, "V"),
     kind("current", 1, "A"),

@@ -23,7 +23,7 @@
 //! | 2, 3, 7 | `part_type` `part_address` (8 hexadecimal digits, highest first) |
 //! | 1 system status | `system_status` (word) |
 //! | 2 part status | `part_status` (word: 1 fire, 2 fault, 3 shield …), `part_description` |
-//! | 3 analog value of a part | `analog.N` of kind N; 1 to 12 also by name: `event_count` `height` `temperature` `pressure_mpa` `pressure_kpa` `gas` `duration` `voltage` `current` `flow` `air_flow` `wind_speed` |
+//! | 3 analog value of a part | `analog.N` of kind N; 1 to 12 also by name: `event_count` `height` `temperature` `pressure_mpa` `pressure_kpa` `gas` (`%{LEL}`) `duration` `voltage` `current` `flow` `air_flow` `wind_speed` |
 //! | 4 operation | `system_operation` (bits) `system_operator` |
 //! | 5 version, 6 and 7 configuration | `system_version_major` `system_version_minor`; `system_description`; `part_description` |
 //! | 8 clock of a system, 28 of the device | `time` alone |

@@ -146,7 +146,7 @@ fn analog_values_have_the_step_and_unit_of_their_kind() {
         ("temperature", -10.0, Some("Cel")),
         ("pressure_mpa", -10.0, Some("MPa")),
         ("pressure_kpa", -10.0, Some("kPa")),
-        ("gas", -10.0, Some("%")),
+        ("gas", -10.0, Some("%{LEL}")),
         ("duration", -100.0, Some("s")),
         ("voltage", -10.0, Some("V")),
         ("current", -10.0, Some("A")),

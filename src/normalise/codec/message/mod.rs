@@ -30,8 +30,8 @@
 //! message is there. Fields that nobody reads are not looked at. A field of another wire type than declared is refused,
 //! and so is one that is to stand once and stands twice. Groups are stepped over; extensions are not read.
 
-#[cfg(any(test, feature = "harness"))]
 mod file;
+#[cfg(any(test, feature = "harness"))]
 mod encode;
 pub(crate) mod fields;
 mod path;

@@ -11,7 +11,7 @@
 //! | `/a~1b`, `~0`, `~2`, `~3` | `/`, `~`, `[`, `]` in a name |
 //! | `/services[service_id=Battery]/properties/level` | the element whose member reads so (text, whole number, boolean), wherever in the element it stands; an object in place of the array is asked itself |
 //! | `./value`, `.` | from the record's element (see `each`), the element itself |
-//! | `../sn` | from the element around it; one more dot for each level |
+//! | `../sn` | from the element around it; one more dot for each level. With one level of `each` there is none around: `/sn` |
 //! | `#name`, `.#name` | the element's own name in its object, its index in its array; `..#name` of the element around it |
 //! | `.[type=3]/value` | the same only if the record's element reads so |
 //!

@@ -583,12 +583,17 @@ fn spellings_that_cannot_be_are_explained() {
         ("/a[b]", "no equals sign"),
         ("/a[b=1", "where a slash"),
         ("../a", "2 dots"),
+        ("../a", "from the root (/a)"),
         ("#name", "no `each`"),
         ("/a[b=1]c", "where a slash"),
     ] {
         let told = plain.key(spelled).unwrap_err();
         assert!(told.contains(why), "{spelled}: {told}");
     }
+    let mut flat = codec(json!({"each": "/list"}), &[]);
+    let told = flat.key("../gw").unwrap_err();
+    assert!(told.contains("`each` has 1 levels"), "{told}");
+    assert!(told.contains("from the root (/gw)"), "{told}");
     assert!(plain.key(&"/a".repeat(17)).is_err());
     for id in 0..256 {
         assert_eq!(plain.key(&format!("/p/{id}")), Ok(OwnedKey::Code(id)));

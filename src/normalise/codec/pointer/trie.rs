@@ -235,7 +235,9 @@ impl Trie {
             1 if levels == 0 => Ok(0),
             dots if dots <= levels => Ok(levels + 1 - dots),
             dots => Err(format!(
-                "{spelled:?}: {dots} dots, but `each` has {levels} levels"
+                "{spelled:?}: {dots} dots, but `each` has {levels} levels; what stands outside of all elements is spelled \
+                 from the root (/{})",
+                spelled.trim_start_matches(['.', '/'])
             )),
         }
     }

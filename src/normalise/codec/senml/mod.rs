@@ -20,6 +20,7 @@
 //! `v` exact where both it and its base are decimal, `vs` text, `vb` boolean, `vd` bytes. Units are those of the registry
 //! as UCUM codes. Times from 2^28 s on are absolute and go with each point; all of them are one record. Times below are
 //! relative to now, which a codec does not know: each run of one such time is a record, with `#offset` unless that is 0.
+//! A profile makes a time of it with `time = { from = "#offset", format = "relative_s" }`.
 //! A record without a value takes the base value if it has a name or a time of its own.
 //!
 //! # Refused

@@ -23,6 +23,7 @@ use super::{
     super::{
         class::{Class, Field},
         classes::Classes,
+        moment::TimeFormat,
     },
     plan::{ClassPlan, ClassRule, FieldPlan, Profile, Stands},
     spec::Encoding,
@@ -210,8 +211,10 @@ impl<'p> Inverse<'p> {
             let from = std::slice::from_ref(source);
             places.push(place("when", from, Wish::any_text(choices)));
         }
-        if !self.profile.time.from.is_empty() {
-            let rule = &self.profile.time;
+        let rule = &self.profile.time;
+        // When the payload will arrive is not known; such formats say a point in time otherwise as well.
+        let is_relative = rule.formats.iter().all(TimeFormat::is_relative);
+        if !rule.from.is_empty() && !is_relative {
             let wish = Wish::time(intent.observed_at, rule);
             places.push(place("time", &rule.from, wish));
         }

@@ -4,7 +4,7 @@ use super::{
     super::{
         super::{
             class::{Field, FieldKind},
-            moment::WrittenTime,
+            moment::{Clock, WrittenTime},
             point::Moment,
         },
         number::{Linear, Number, Scaled},
@@ -304,10 +304,14 @@ impl<'a> Wish<'a> {
             } => distance(take, *number, *is_whole, heard).ok_or_else(other),
             Self::Time { at, rule } => {
                 let value = heard.value.value();
+                let clock = Clock {
+                    east_s: rule.east_s,
+                    received_at: *at,
+                };
                 let found = rule
                     .formats
                     .iter()
-                    .find_map(|format| format.parse(&value, rule.east_s));
+                    .find_map(|format| format.parse(&value, clock));
                 let apart = found.map(|found| found.0.abs_diff(at.0));
                 apart
                     .filter(|apart| *apart < TIME_STEP_NS)
