@@ -5,7 +5,6 @@
 #![expect(missing_docs, reason = "criterion's macros write functions")]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a measurement may end at the first thing that is wrong, and says what it counted"
 )]

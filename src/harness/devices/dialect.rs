@@ -175,7 +175,7 @@ impl Dialect {
     }
 
     /// The id of a device.
-    pub(super) fn name(&self, prefix: &str, class: usize, number: u32) -> String {
+    pub(in crate::harness) fn name(&self, prefix: &str, class: usize, number: u32) -> String {
         self.naming.name(prefix, class, number)
     }
 
