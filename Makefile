@@ -46,7 +46,7 @@ bench: deps-bench  ## the figures of docs/benchmarks.md, with their yardsticks
 	@$(ROCKSDB); $(FILES); cargo build --release --all-features --bins
 	@$(ROCKSDB); cargo bench --bench normalise --bench spool --bench vault
 	@$(FILES); target/release/sensegate-lab bench --markdown
-	@$(FILES); for part in fan-out tls storm auth; do target/release/sensegate-lab bench $$part --markdown; done
+	@$(FILES); for part in city-mix fan-out tls storm auth; do target/release/sensegate-lab bench $$part --markdown; done
 
 docs: deps  ## write the reference pages anew from the tables in the code
 	@$(ROCKSDB); for page in configuration metrics classes alarms; do \

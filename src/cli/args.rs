@@ -1,6 +1,7 @@
 //! What the command line accepts. Flags of settings come from the settings table; a subcommand takes those that it uses.
 
 mod quarantine;
+mod settings;
 use std::path::PathBuf;
 
 use clap::{
@@ -12,6 +13,7 @@ use clap::{
 
 use super::exit::Exit;
 use crate::config::{Setting, former, settings};
+use settings::{Shown, argument, config, with_all_settings, with_settings};
 
 /// Settings of subcommands that only look at classes.
 const OF_CLASSES: &[&str] = &["normalise.class_dir"];
@@ -298,78 +300,6 @@ fn json() -> Arg {
         .long("json")
         .action(ArgAction::SetTrue)
         .help("As JSON")
-}
-
-/// Whether flags stand in the help text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Yes,
-    No,
-}
-
-fn with_all_settings(command: Command, shown: Shown) -> Command {
-    let print = Arg::new("print-config")
-        .long("print-config")
-        .action(ArgAction::SetTrue)
-        .help("Print the merged settings as TOML, each with its origin, and end");
-    settings()
-        .filter(|setting| !setting.flag.is_empty())
-        .fold(command.arg(config()).arg(print), |command, setting| {
-            command.arg(argument(setting).hide(shown == Shown::No))
-        })
-}
-
-fn with_settings(command: Command, keys: &[&str]) -> Command {
-    settings()
-        .filter(|setting| keys.contains(&setting.key))
-        .fold(command.arg(config()), |command, setting| {
-            command.arg(argument(setting))
-        })
-}
-
-fn config() -> Arg {
-    Arg::new("config")
-        .long("config")
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("TOML file of settings")
-        .long_help(
-            "TOML file of settings [env: SENSEGATE_CONFIG=] [default: /etc/sensegate/sensegate.toml, if it is there]",
-        )
-}
-
-fn argument(setting: &'static Setting) -> Arg {
-    let mut origin = format!("[env: {}=]", setting.env());
-    if !setting.default_text().is_empty() {
-        origin = format!("{origin} [default: {}]", setting.default_text());
-    }
-    let action = if setting.is_list() {
-        ArgAction::Append
-    } else {
-        ArgAction::Set
-    };
-    former(setting)
-        .into_iter()
-        .fold(Arg::new(setting.key), |arg, former| arg.alias(former.flag))
-        .long(setting.flag)
-        .value_name(setting.placeholder())
-        .action(action)
-        .help_heading(heading(setting))
-        .help(format!("{} {origin}", setting.help))
-        .long_help(format!("{} {}\n{origin}", setting.help, setting.reason))
-}
-
-fn heading(setting: &Setting) -> &'static str {
-    match setting.section().split('.').next() {
-        Some("mqtt") => "MQTT",
-        Some("auth") => "Authentication",
-        Some("normalise") => "Payloads and classes",
-        Some("sessions") => "Sessions",
-        Some("spool") => "Spool",
-        Some("uplink") => "Platform",
-        Some("log" | "admin") => "Log and admin pages",
-        _ => "Node",
-    }
 }
 
 fn exit_codes() -> String {

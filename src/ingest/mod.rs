@@ -8,6 +8,7 @@ mod metrics;
 mod topic;
 mod replay;
 mod source;
+mod catalogue;
 
 pub use metrics::METRICS;
 pub use replay::{Replay, Trust};
@@ -21,7 +22,8 @@ use std::{
 };
 
 use self::{
-    metrics::{ClassCounters, IngestMetrics},
+    catalogue::{Catalogue, class_label},
+    metrics::IngestMetrics,
     source::{Source, replying},
     topic::{Form, Topic, TopicFault},
 };
@@ -45,14 +47,6 @@ const SCRATCH_BYTES_KEPT: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Encoded> = RefCell::new(Encoded::default());
-}
-
-/// The classes and profiles in force with what is counted for each.
-#[derive(Debug)]
-struct Catalogue {
-    classes: Arc<Classes>,
-    profiles: Arc<Profiles>,
-    counters: ClassCounters,
 }
 
 /// The broker's inlet for readings.
@@ -388,22 +382,5 @@ impl Ingest {
     fn refuse(&self, receipt: Option<Receipt>, refusal: Refusal) -> Offer {
         self.metrics.refused(refusal);
         Offer::Refused(receipt, refusal)
-    }
-}
-
-/// A class as a label: what devices write into topics must not make series.
-fn class_label(catalogue: &Catalogue, class: &str) -> String {
-    let known = catalogue.classes.get(class).map(Class::id);
-    known.unwrap_or("unknown").to_owned()
-}
-
-impl Catalogue {
-    fn new(classes: Arc<Classes>, profiles: Arc<Profiles>) -> Self {
-        let counters = ClassCounters::new(&classes);
-        Self {
-            classes,
-            profiles,
-            counters,
-        }
     }
 }

@@ -25,6 +25,8 @@ struct Step {
 pub(super) enum Was {
     /// Alarms that were not normal.
     Alarms(Vec<(u16, State)>),
+    /// When the latest reading that alarms were judged by was observed, Unix nanoseconds.
+    JudgedAt(u64),
     /// Values that had been passed on, and when.
     Told(Vec<Noted>, Option<UnixNanos>),
 }

@@ -197,7 +197,10 @@ impl Memory {
             if at.0 < device.judged_at {
                 return None;
             }
-            device.judged_at = at.0;
+            if at.0 > device.judged_at {
+                changes.add(name, Was::JudgedAt(device.judged_at));
+                device.judged_at = at.0;
+            }
             let (next, crossing) = device.judge(threshold, value, at)?;
             changes.add(name, Was::Alarms(device.alarms.clone()));
             device.turn(threshold.id, next);
@@ -231,6 +234,7 @@ impl Memory {
             changes.undo(|name, was| {
                 self.with(name, |device| match was {
                     Was::Alarms(alarms) => device.alarms = alarms,
+                    Was::JudgedAt(at) => device.judged_at = at,
                     Was::Told(told, at) => (device.told, device.told_at) = (told, at),
                 });
             });

@@ -4,6 +4,8 @@
 //! groups are in memory: one that fills and one that is being written. When the filling one has reached its bound,
 //! connections are told [`Unplaced::Busy`] and stop reading their sockets.
 
+mod filling;
+
 use std::{
     iter::{empty, once},
     pin::pin,
@@ -345,59 +347,5 @@ impl<R: Settle> SpoolInlet<R> {
             // The pause ends the wait of one whose lane never was full, too.
             let _waited = tokio::time::timeout(FULL_PAUSE, lane_room).await;
         }
-    }
-}
-
-impl<R: Settle> Intake<R> {
-    /// Whether one of the lanes is full; it is entered as full then, so that room in it is told.
-    fn is_refused<'r>(
-        &self,
-        gate: &mut Gate<R>,
-        runs: impl Iterator<Item = (Lane, Readings<'r>)>,
-    ) -> bool {
-        let mut refused = false;
-        for (lane, readings) in runs {
-            let state = &mut gate.lanes[lane];
-            let expected = (state.stored)
-                .saturating_add(state.writing)
-                .saturating_add(gate.group.lane_bytes[lane])
-                .saturating_add(readings.bytes.len() as u64);
-            if expected > self.limit(lane) {
-                state.full = true;
-                self.metrics.lane_full[lane].increment(1);
-                refused = true;
-            }
-        }
-        refused
-    }
-
-    fn extend_block(&self, gate: &mut Gate<R>, lane: Lane, readings: &Readings<'_>) {
-        if readings.count == 0 {
-            return;
-        }
-        let count = u64::from(readings.count);
-        let group = &mut gate.group;
-        group.lane_bytes[lane] += readings.bytes.len() as u64;
-        let open = group.open[lane].and_then(|at| group.contents.blocks.get_mut(at));
-        if let Some(block) = open {
-            let fits = block.count + count <= self.limits.block_readings_max as u64
-                && block.bytes.len() + readings.bytes.len() <= BLOCK_BYTES_MAX;
-            if fits {
-                block.bytes.extend_from_slice(readings.bytes);
-                block.count += count;
-                return;
-            }
-            gate.lanes[lane].block_bytes = block.bytes.len();
-        }
-        let reserve = gate.lanes[lane].block_bytes.max(readings.bytes.len());
-        let mut bytes = Vec::with_capacity(reserve);
-        bytes.extend_from_slice(readings.bytes);
-        group.open[lane] = Some(group.contents.blocks.len());
-        group.contents.blocks.push(OpenBlock {
-            lane,
-            bytes,
-            count,
-            oldest: self.shared.clock.now(),
-        });
     }
 }

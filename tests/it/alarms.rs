@@ -43,8 +43,12 @@ fn stored(dir: &Path) -> Vec<(Lane, Vec<Said>)> {
     found.into_iter().map(|(_, said)| said).collect()
 }
 
-fn said((code, level, field, active): (&str, AlarmLevel, u32, bool)) -> Said {
-    (code.to_owned(), level, field, active)
+fn raised(code: &str, level: AlarmLevel, field: u32) -> Said {
+    (code.to_owned(), level, field, true)
+}
+
+fn cleared(code: &str, level: AlarmLevel, field: u32) -> Said {
+    (code.to_owned(), level, field, false)
 }
 
 /// An instant of the test's day.
@@ -66,20 +70,20 @@ async fn a_value_that_crosses_is_in_the_alarm_lane_and_clears_when_it_is_back() 
         assert_eq!(device.report(&report).await, Ok(()));
     }
     platform.holds(lels.len() as u64).await;
-    let low = |active| said(("lel_low", AlarmLevel::Serious, 1, active));
-    let high = |active| said(("lel_high", AlarmLevel::Critical, 1, active));
+    let low = |said: fn(&str, AlarmLevel, u32) -> Said| said("lel_low", AlarmLevel::Serious, 1);
+    let high = |said: fn(&str, AlarmLevel, u32) -> Said| said("lel_high", AlarmLevel::Critical, 1);
     let quiet = (Lane::Telemetry, Vec::new());
     assert_eq!(
         stored(dir.path()),
         [
             quiet.clone(),
             quiet.clone(),
-            (Lane::Alarm, vec![low(true)]),
+            (Lane::Alarm, vec![low(raised)]),
             quiet.clone(),
-            (Lane::Alarm, vec![high(true)]),
-            (Lane::Alarm, vec![high(false)]),
+            (Lane::Alarm, vec![high(raised)]),
+            (Lane::Alarm, vec![high(cleared)]),
             quiet.clone(),
-            (Lane::Alarm, vec![low(false)]),
+            (Lane::Alarm, vec![low(cleared)]),
             quiet,
         ]
     );
@@ -102,7 +106,7 @@ async fn an_alarm_with_a_hold_time_waits_for_it_by_the_devices_clock() {
     }
     platform.holds(5).await;
     let quiet = (Lane::Telemetry, Vec::new());
-    let raised = said(("turbidity_high", AlarmLevel::Warning, 1, true));
+    let high = raised("turbidity_high", AlarmLevel::Warning, 1);
     assert_eq!(
         stored(dir.path()),
         [
@@ -110,7 +114,7 @@ async fn an_alarm_with_a_hold_time_waits_for_it_by_the_devices_clock() {
             quiet.clone(),
             quiet.clone(),
             quiet,
-            (Lane::Alarm, vec![raised]),
+            (Lane::Alarm, vec![high]),
         ]
     );
     platform.stop().await;
@@ -136,14 +140,14 @@ async fn what_the_device_and_its_class_both_say_is_said_once() {
         );
     }
     platform.holds(3).await;
-    let leak = |active| {
-        (
-            Lane::Alarm,
-            vec![said(("leak", AlarmLevel::Serious, 1, active))],
-        )
+    let leak = |said: fn(&str, AlarmLevel, u32) -> Said| {
+        (Lane::Alarm, vec![said("leak", AlarmLevel::Serious, 1)])
     };
     // The device says it each time; its class, when it comes and when it goes.
-    assert_eq!(stored(dir.path()), [leak(true), leak(true), leak(false)]);
+    assert_eq!(
+        stored(dir.path()),
+        [leak(raised), leak(raised), leak(cleared)]
+    );
     platform.stop().await;
 }
 
@@ -172,7 +176,7 @@ async fn an_operator_changes_a_classs_alarms_without_a_restart() {
     gateway.reload();
     assert_eq!(device.report(&report(1)).await, Ok(()));
     platform.holds(2).await;
-    let own = said(("own", AlarmLevel::Notice, 1, true));
+    let own = raised("own", AlarmLevel::Notice, 1);
     assert_eq!(
         stored(dir.path()),
         [(Lane::Telemetry, Vec::new()), (Lane::Alarm, vec![own]),]

@@ -102,6 +102,25 @@ fn two_builds_are_compared_under_the_same_load() {
 }
 
 #[test]
+fn what_all_classes_send_is_read_and_stored_to_the_last_reading() {
+    let sizes = ["--connections", "8", "--window", "4", "--payloads", "600"];
+    let times = ["--warm-up", "50ms", "--measured", "1s"];
+    let tables = bench("city-mix", &[&sizes[..], &times].concat());
+    assert_eq!((tables[0].len(), tables[1].len()), (2, 2));
+    for row in &tables[0] {
+        assert!(number(row, "readings/s") > 0.0, "{row}");
+        assert!(number(row, "payloads/s") > 0.0, "{row}");
+    }
+    for row in &tables[1] {
+        let acknowledged = number(row, "acknowledged in all");
+        assert!(acknowledged > 0.0, "{row}");
+        assert_eq!(row["acknowledged in all"], row["stored by the platform"]);
+    }
+    let classes = tables[2].iter().map(|row| number(row, "classes"));
+    assert_eq!(classes.sum::<f64>(), 226.0);
+}
+
+#[test]
 fn every_way_in_is_measured_with_and_without_tls() {
     let sizes = ["--from", "5", "--to", "25", "--load", "10x5"];
     let times = ["--warm-up", "50ms", "--measured", "1s"];

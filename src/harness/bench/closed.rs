@@ -22,6 +22,19 @@ const GREETING_MAX: usize = 256;
 /// How long what is in flight at the end may take.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
+/// What a load sends.
+pub(super) trait Feed {
+    /// Appends the next publish of a connection; says how many readings it holds.
+    fn append(&mut self, link: usize, packet_id: u16, out: &mut Vec<u8>, now: Instant) -> u32;
+}
+
+impl Feed for Readings {
+    fn append(&mut self, link: usize, packet_id: u16, out: &mut Vec<u8>, now: Instant) -> u32 {
+        Self::append(self, link, packet_id, out, now);
+        1
+    }
+}
+
 /// A closed load.
 #[derive(Debug, Clone)]
 pub struct Closed {
@@ -44,11 +57,13 @@ pub struct Closed {
 /// What a closed load found.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Acknowledged within the time measured.
+    /// Readings acknowledged within the time measured.
     pub acknowledged: u64,
-    /// Acknowledged in all, warm-up and end included.
+    /// Payloads acknowledged within it.
+    pub payloads: u64,
+    /// Readings acknowledged in all, warm-up and end included.
     pub acknowledged_in_all: u64,
-    /// Answered with an error, in all.
+    /// Readings answered with an error, in all.
     pub rejected: u64,
     /// The time measured.
     pub elapsed: Duration,
@@ -66,6 +81,12 @@ impl Outcome {
     pub fn rate(&self) -> f64 {
         super::ratio(self.acknowledged, self.elapsed.as_secs_f64())
     }
+
+    /// Acknowledged payloads a second.
+    #[must_use]
+    pub fn payload_rate(&self) -> f64 {
+        super::ratio(self.payloads, self.elapsed.as_secs_f64())
+    }
 }
 
 impl Closed {
@@ -74,7 +95,13 @@ impl Closed {
     /// # Errors
     /// epoll failed, a connection was lost, or nothing could be encoded.
     pub fn run(&self) -> io::Result<Outcome> {
-        let mut load = Load::new(self)?;
+        let readings = Readings::of(PREFIX, self.connections);
+        self.run_with(&mut readings.map_err(io::Error::other)?)
+    }
+
+    /// The same with other readings.
+    pub(super) fn run_with(&self, feed: &mut dyn Feed) -> io::Result<Outcome> {
+        let mut load = Load::new(self, feed)?;
         Engine::new(self.connections)?.run(&mut load)?;
         load.outcome()
     }
@@ -95,32 +122,42 @@ enum Phase {
     },
 }
 
+/// What is known at the end of the time measured.
+struct Measured {
+    acknowledged: u64,
+    payloads: u64,
+    elapsed: Duration,
+    server_cpu: Cpu,
+    load_cpu: Cpu,
+}
+
 struct Load<'a> {
     plan: &'a Closed,
     passes: Vec<Pass>,
-    readings: Readings,
-    sent_at: Vec<Instant>,
+    feed: &'a mut dyn Feed,
+    /// When the publish of a connection's slot was sent, and how many readings it holds.
+    sent: Vec<(Instant, u32)>,
     opened: usize,
     up: usize,
     in_flight: u64,
     phase: Phase,
     acknowledged_in_all: u64,
     rejected: u64,
-    measured: Option<(u64, Duration, Cpu, Cpu)>,
+    measured: Option<Measured>,
     acknowledged: u64,
+    payloads: u64,
     latency: Latency,
     fault: Option<String>,
 }
 
 impl<'a> Load<'a> {
-    fn new(plan: &'a Closed) -> io::Result<Self> {
+    fn new(plan: &'a Closed, feed: &'a mut dyn Feed) -> io::Result<Self> {
         let pass = |link| plan.entry.pass(&device_name(PREFIX, link), link);
         let passes = (0..plan.connections).map(pass);
-        let readings = Readings::of(PREFIX, plan.connections);
         Ok(Self {
             passes: passes.collect::<Result<_, _>>().map_err(io::Error::other)?,
-            readings: readings.map_err(io::Error::other)?,
-            sent_at: vec![Instant::now(); plan.connections * plan.window],
+            feed,
+            sent: vec![(Instant::now(), 0); plan.connections * plan.window],
             opened: 0,
             up: 0,
             in_flight: 0,
@@ -129,6 +166,7 @@ impl<'a> Load<'a> {
             rejected: 0,
             measured: None,
             acknowledged: 0,
+            payloads: 0,
             latency: Latency::new().map_err(io::Error::other)?,
             fault: None,
             plan,
@@ -139,16 +177,17 @@ impl<'a> Load<'a> {
         if let Some(fault) = self.fault {
             return Err(io::Error::other(fault));
         }
-        let (acknowledged, elapsed, server_cpu, load_cpu) = self
+        let measured = self
             .measured
             .ok_or_else(|| io::Error::other("the load ended before it was measured"))?;
         Ok(Outcome {
-            acknowledged,
+            acknowledged: measured.acknowledged,
+            payloads: measured.payloads,
             acknowledged_in_all: self.acknowledged_in_all,
             rejected: self.rejected,
-            elapsed,
-            server_cpu,
-            load_cpu,
+            elapsed: measured.elapsed,
+            server_cpu: measured.server_cpu,
+            load_cpu: measured.load_cpu,
             latency: self.latency,
         })
     }
@@ -163,23 +202,27 @@ impl<'a> Load<'a> {
     /// Appends the next publish of a connection's slot.
     fn send(&mut self, link: usize, slot: usize, out: &mut Vec<u8>, now: Instant) {
         let id = u16::try_from(slot + 1).unwrap_or(u16::MAX);
-        self.readings.append(link, id, out, now);
-        if let Some(at) = self.sent_at.get_mut(link * self.plan.window + slot) {
-            *at = now;
+        let readings = self.feed.append(link, id, out, now);
+        if let Some(sent) = self.sent.get_mut(link * self.plan.window + slot) {
+            *sent = (now, readings);
         }
         self.in_flight += 1;
     }
 
     fn settled(&mut self, (link, slot): (usize, usize), code: u8, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let refused = u64::from(code >= 0x80);
-        self.rejected += refused;
-        self.acknowledged_in_all += 1 - refused;
-        self.acknowledged += 1 - refused;
-        if let Phase::Measuring { .. } = self.phase
-            && let Some(at) = self.sent_at.get(link * self.plan.window + slot)
-        {
-            self.latency.record(now.saturating_duration_since(*at));
+        let Some(&(at, readings)) = self.sent.get(link * self.plan.window + slot) else {
+            return;
+        };
+        if code >= 0x80 {
+            self.rejected += u64::from(readings);
+        } else {
+            self.acknowledged_in_all += u64::from(readings);
+            self.acknowledged += u64::from(readings);
+            self.payloads += 1;
+        }
+        if let Phase::Measuring { .. } = self.phase {
+            self.latency.record(now.saturating_duration_since(at));
         }
     }
 
@@ -223,6 +266,7 @@ impl<'a> Load<'a> {
             }
             Phase::WarmingUp { until } if now >= until => {
                 self.acknowledged = 0;
+                self.payloads = 0;
                 self.latency.clear();
                 let server = Cpu::of(self.plan.process_id)?;
                 let load = Cpu::of(std::process::id())?;
@@ -237,9 +281,13 @@ impl<'a> Load<'a> {
                 server,
                 load,
             } if now >= since + self.plan.measured => {
-                let server = Cpu::of(self.plan.process_id)?.since(server);
-                let load = Cpu::of(std::process::id())?.since(load);
-                self.measured = Some((self.acknowledged, now - since, server, load));
+                self.measured = Some(Measured {
+                    acknowledged: self.acknowledged,
+                    payloads: self.payloads,
+                    elapsed: now - since,
+                    server_cpu: Cpu::of(self.plan.process_id)?.since(server),
+                    load_cpu: Cpu::of(std::process::id())?.since(load),
+                });
                 let until = now + DRAIN_MAX;
                 self.phase = Phase::Draining { until };
             }

@@ -1,5 +1,5 @@
 //! The benchmarks of the gateway as it is shipped, beside a yardstick or another broker, on one machine, in one script each:
-//! `suite` is the ingest path, `compare` two builds of it, `fan_out` publish and subscribe, `tls` what TLS costs, `storm` a
+//! `suite` is the ingest path, `compare` two builds of it, `city_mix` what all classes send, `fan_out` publish and subscribe, `tls` what TLS costs, `storm` a
 //! reconnect storm, `checks` authentication alone. Loads run in the lab's own process, everything measured in children.
 
 mod process;
@@ -14,6 +14,7 @@ mod rig;
 mod suite;
 mod report;
 mod compare;
+mod city_mix;
 mod fan_out;
 mod tls;
 mod storm;
@@ -21,6 +22,7 @@ mod checks;
 mod signers;
 
 pub use checks::{CheckScript, checks};
+pub use city_mix::{CityMixScript, city_mix};
 pub use closed::Closed;
 pub use compare::{CompareScript, compare};
 pub use entry::{Entry, Office, Seal, Unissued};

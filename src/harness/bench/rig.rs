@@ -15,6 +15,7 @@ use super::entry::Unissued;
 use crate::harness::{
     children::{Binaries, ChildError, Gateway, GatewaySpec, Platform, PlatformSpec},
     demo::device_key,
+    devices::DialectError,
     evidence::{LiveView, Unreadable},
     scrape::{LedgerView, Samples, Unanswered},
 };
@@ -37,6 +38,9 @@ pub enum Broken {
     /// The devices' credentials.
     #[error(transparent)]
     Unissued(#[from] Unissued),
+    /// Payloads of the classes' formats cannot be made.
+    #[error(transparent)]
+    Dialect(Box<DialectError>),
     /// The gateway's metrics.
     #[error(transparent)]
     Scrape(#[from] Unanswered),

@@ -137,6 +137,11 @@ pub(super) fn against_gateway(
         measured: options.measured,
     }
     .run()?;
+    settled(rig, dir, load)
+}
+
+/// What a load gave, once the platform holds everything and both have ended.
+pub(super) fn settled(rig: Rig, dir: &Path, load: closed::Outcome) -> Result<GatewayRun, Broken> {
     if load.rejected > 0 {
         return Err(Broken::Rejected(load.rejected));
     }

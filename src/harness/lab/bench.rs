@@ -7,12 +7,15 @@ use std::{
 
 use super::{
     Folder,
-    bench_args::{Auth, Bench, Compare, FanOut, Form, Ingest, Measuring, Part, Storm, Tls},
+    bench_args::{
+        Auth, Bench, CityMix, Compare, FanOut, Form, Ingest, Measuring, Part, Storm, Tls,
+    },
 };
 use crate::harness::{
     bench::{
-        Broken, CheckScript, CompareScript, FanOutScript, Machine, Report, Script, StormScript,
-        TlsScript, checks, compare, fan_out, markdown, run as run_ingest, storm, tls,
+        Broken, CheckScript, CityMixScript, CompareScript, FanOutScript, Machine, Report, Script,
+        StormScript, TlsScript, checks, city_mix, compare, fan_out, markdown, run as run_ingest,
+        storm, tls,
     },
     children::Binaries,
 };
@@ -24,6 +27,7 @@ pub(super) fn run(args: Bench) -> anyhow::Result<()> {
         Some(Part::Tls(args)) => run_tls(args),
         Some(Part::Storm(args)) => run_storm(args),
         Some(Part::Auth(args)) => run_auth(args),
+        Some(Part::CityMix(args)) => run_city_mix(args),
         Some(Part::Compare(args)) => run_compare(args),
     }
 }
@@ -132,6 +136,25 @@ fn run_auth(args: Auth) -> anyhow::Result<()> {
         measured: args.measured,
     };
     reported(folder, form, |progress| checks(&script, progress))
+}
+
+fn run_city_mix(args: CityMix) -> anyhow::Result<()> {
+    let (folder, runs, form) = folder(args.measuring, "bench-city-mix")?;
+    let plan = CityMixScript {
+        script: Script {
+            binaries: Binaries::beside_this()?,
+            dir: folder.path.clone(),
+            runs,
+            warm_up: args.warm_up,
+            measured: args.measured,
+            idle_connections: 0,
+        },
+        connections: args.connections,
+        window: usize::from(args.window),
+        payloads: args.payloads,
+        only: args.only,
+    };
+    reported(folder, form, |progress| city_mix(&plan, progress))
 }
 
 fn run_compare(args: Compare) -> anyhow::Result<()> {

@@ -28,6 +28,8 @@ pub(super) enum Part {
     Storm(Storm),
     /// Checks of passwords and tokens by one core, beside the bare cryptography
     Auth(Auth),
+    /// What all classes of the city send, in their own formats, beside canonical JSON
+    CityMix(CityMix),
     /// The ingest path of this build and of another gateway's binary in turn
     Compare(Compare),
 }
@@ -156,6 +158,31 @@ pub(super) struct Auth {
     /// Processor time of each measurement
     #[arg(long, default_value = "1s", value_parser = duration)]
     pub measured: Duration,
+}
+
+/// `bench city-mix`.
+#[derive(Debug, Args)]
+pub(super) struct CityMix {
+    #[command(flatten)]
+    pub measuring: Measuring,
+    /// Time before each measurement
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub warm_up: Duration,
+    /// Time of each measurement
+    #[arg(long, default_value = "8s", value_parser = duration)]
+    pub measured: Duration,
+    /// Connections
+    #[arg(long, default_value_t = 200)]
+    pub connections: usize,
+    /// Publishes in flight on each
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub window: u16,
+    /// Payloads that are prepared and sent round and round, about
+    #[arg(long, default_value_t = 4096)]
+    pub payloads: u32,
+    /// Only classes of this format of the catalogue, for example hj212
+    #[arg(long, value_name = "FORMAT")]
+    pub only: Option<String>,
 }
 
 /// `bench compare`.

@@ -1,5 +1,7 @@
 //! A record that is complete becomes a reading: class, device, right to report, time, fields, status, alarms.
 
+mod parts;
+
 use super::{
     super::{
         classes::Classes,
@@ -20,6 +22,7 @@ use super::{
     take::{self, Put},
 };
 use crate::domain::{DeviceId, QuarantineReason, UnixNanos};
+use parts::{Cells, Part};
 
 /// Where the readings of a payload go.
 pub(super) struct Emission<'a> {
@@ -41,87 +44,6 @@ pub(super) struct Progress {
     out: Mark,
     readings: usize,
     skipped: u32,
-}
-
-/// What of a record one reading tells: all without a time of their own, or those of one time.
-#[derive(Debug, Clone, Copy)]
-struct Part<'a> {
-    stage: &'a Stage,
-    /// Further values that belong to the reading, by time.
-    time: Option<UnixNanos>,
-    /// Whether the cells belong to it.
-    cells: Cells,
-    rule: &'a super::plan::TimeRule,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cells {
-    Told,
-    Untold,
-}
-
-impl<'a> Part<'a> {
-    fn get(&self, source: Source) -> Option<&'a Cell> {
-        let further = self.time.and_then(|time| {
-            self.stage.further.iter().rev().find(|further| {
-                further.source == source && self.rule.own(&further.cell) == Some(time)
-            })
-        });
-        match (further, self.cells) {
-            (Some(further), _) => Some(&further.cell),
-            (None, Cells::Told) => self.stage.get(source),
-            (None, Cells::Untold) => None,
-        }
-    }
-
-    /// The first candidate with a value, or else the first that says there is none.
-    fn first(&self, from: &[Source]) -> Option<&'a Cell> {
-        let mut found = from.iter().filter_map(|source| self.get(*source));
-        let first = found.next()?;
-        if first.value != Waiting::Missing {
-            return Some(first);
-        }
-        found
-            .find(|cell| cell.value != Waiting::Missing)
-            .or(Some(first))
-    }
-}
-
-impl super::plan::TimeRule {
-    /// A value's own time.
-    fn own(&self, cell: &Cell) -> Option<UnixNanos> {
-        match cell.time? {
-            super::super::point::Moment::Unix(time) => Some(time),
-            super::super::point::Moment::Local(civil) => civil.at(self.east_s),
-        }
-    }
-
-    /// The times of a record's values that are not the record's own, ascending.
-    fn others(&self, stage: &Stage, at: Option<UnixNanos>) -> Vec<UnixNanos> {
-        if self.fields == FieldTimes::Ignore {
-            return Vec::new();
-        }
-        let further = stage.further.iter();
-        let times = further.filter_map(|further| self.own(&further.cell));
-        let mut times: Vec<UnixNanos> = times.filter(|time| Some(*time) != at).collect();
-        times.sort_unstable();
-        times.dedup();
-        times
-    }
-
-    /// The time of a record; none if it has none that can be read.
-    fn of(&self, stage: &Stage, received_at: UnixNanos) -> Option<UnixNanos> {
-        let clock = Clock {
-            east_s: self.east_s,
-            received_at,
-        };
-        self.from.iter().find_map(|source| {
-            let value = stage.value(stage.get(*source)?);
-            self.formats
-                .iter()
-                .find_map(|format| format.parse(&value, clock))
-        })
-    }
 }
 
 impl<'a> Emission<'a> {
