@@ -186,6 +186,18 @@ fn every_coding_is_read() {
 }
 
 #[test]
+fn factors_of_ten_that_add_up_beyond_what_is_exact_make_a_real_number() {
+    assert_eq!(values::scaled(5, -18), Value::Decimal(Decimal::new(5, 18)));
+    assert_eq!(values::scaled(5, -19), Value::Real(5e-19));
+    // 10^-3 m3, and ten times 10^-6.
+    let payload = telegram("01 93 F0F0F0F0F0F0F0F0F070 05");
+    let Owned::Number(volume) = found(&payload, "volume").value else {
+        panic!("no number");
+    };
+    assert!((volume / 5e-63 - 1.0).abs() < 1e-9, "{volume}");
+}
+
+#[test]
 fn what_the_meter_marks_as_none_is_missing() {
     let read = |records: &str| {
         let found = found(&telegram(records), "volume");

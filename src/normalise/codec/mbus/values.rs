@@ -12,6 +12,9 @@ use super::vif::Kind;
 
 /// Longest text, and twice as long in UTF-8.
 const TEXT_BYTES_MAX: usize = 0xBF;
+/// Most decimal places of an exact number, as everywhere: factors of ten add up over the VIFEs of a record, and what no
+/// meter means must not be more than 128 bits can be divided by.
+const PLACES_MAX: i8 = 18;
 
 /// Takes a record's value and hands it over.
 pub(super) fn hand_over<S: Sink>(
@@ -53,8 +56,8 @@ fn point<'a>(head: &Head, value: Value<'a>) -> Point<'a> {
     }
 }
 
-/// A whole number by a power of ten, exact unless it is beyond 64 bits.
-fn scaled(mantissa: i64, exponent: i8) -> Value<'static> {
+/// A whole number by a power of ten, exact unless it is beyond 64 bits or [`PLACES_MAX`].
+pub(super) fn scaled(mantissa: i64, exponent: i8) -> Value<'static> {
     match u8::try_from(exponent) {
         Ok(0) => Value::Whole(mantissa),
         Ok(zeros) => {
@@ -64,7 +67,10 @@ fn scaled(mantissa: i64, exponent: i8) -> Value<'static> {
             let beyond = || Value::Real(mantissa as f64 * 10_f64.powi(zeros.into()));
             whole.map_or_else(beyond, Value::Whole)
         }
-        Err(_) => Value::Decimal(Decimal::new(mantissa, exponent.unsigned_abs())),
+        Err(_) if exponent >= -PLACES_MAX => {
+            Value::Decimal(Decimal::new(mantissa, exponent.unsigned_abs()))
+        }
+        Err(_) => Value::Real(mantissa as f64 / 10_f64.powi(exponent.unsigned_abs().into())),
     }
 }
 
