@@ -1,6 +1,6 @@
 //! Settings as flags.
 
-use super::*;
+use super::{Arg, ArgAction, Command, PathBuf, Setting, former, settings, value_parser};
 
 /// Whether flags stand in the help text.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What stands beside a reading's value: members that the class does not know, attributes.
 
-use super::*;
+use super::{QuarantineReason, Reject, Sheet, member, twice};
 
 impl Sheet<'_> {
     /// Counts a field of the value that the class does not know.

@@ -1,6 +1,6 @@
 //! Readings go into the block of their lane, if the lane has room.
 
-use super::*;
+use super::{BLOCK_BYTES_MAX, Gate, Intake, Lane, OpenBlock, Readings, Settle};
 
 impl<R: Settle> Intake<R> {
     /// Whether one of the lanes is full; it is entered as full then, so that room in it is told.

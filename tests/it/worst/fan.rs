@@ -89,7 +89,7 @@ fn sessions_that_expire_with_full_queues_leave_neither_memory_nor_records() {
 
 #[test]
 fn retained_messages_asked_for_again_and_again_wait_within_the_queues_bounds() {
-    let scene = Scene::open(&["--rights", "open", "--mqtt-queue-bytes-max", "1MiB"]);
+    let mut scene = Scene::open(&["--rights", "open", "--mqtt-queue-bytes-max", "1MiB"]);
     let mut publisher = scene.device("speaker");
     for n in 0..1000_u16 {
         let mut bytes = notice(1, &format!("plaza/{n}"), n + 1, 1000);

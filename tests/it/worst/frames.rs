@@ -14,7 +14,7 @@ fn promise(first: u8) -> Vec<u8> {
 
 #[test]
 fn a_remaining_length_longer_than_the_data_reserves_nothing_and_meets_the_deadline() {
-    let scene = Scene::open(&[
+    let mut scene = Scene::open(&[
         "--mqtt-stall-deadline",
         "1s",
         "--mqtt-connect-deadline",

@@ -149,7 +149,7 @@ fn who_stops_reading_after_subscribe_is_not_read_either() {
 
 #[test]
 fn who_reads_a_byte_at_a_time_holds_no_more_than_a_buffer() {
-    let scene = Scene::open(&["--mqtt-stall-deadline", "1s"]);
+    let mut scene = Scene::open(&["--mqtt-stall-deadline", "1s"]);
     let mut crowd = scene.crowd("sip", 50);
     let pings = [0xc0, 0].repeat(100_000);
     for client in &mut crowd {

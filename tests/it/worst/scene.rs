@@ -120,8 +120,9 @@ impl Scene {
         }
     }
 
-    /// Waits until the daemon's memory is back where it was, by the slack.
-    pub(super) fn memory_is_bounded(&self) {
+    /// Waits until the daemon's memory is back where it was, by the slack. A worker's allocator gives back what it has
+    /// only when that worker has something to do, so newcomers give every worker something.
+    pub(super) fn memory_is_bounded(&mut self) {
         let most = self.before_kib + SLACK_KIB;
         let begun = Instant::now();
         while self.gateway.resident_kib() > most {
@@ -131,6 +132,7 @@ impl Scene {
                 "{now} KiB in use, {} before",
                 self.before_kib
             );
+            self.greet_newcomer();
             self.clean.next_turn();
         }
     }

@@ -1,6 +1,6 @@
 //! What of a property's values a format can say.
 
-use super::*;
+use super::{HALVINGS, Intended, Property, Said, Shape, TEXT_DIGITS};
 
 /// What a property may be in a format, the likeliest first.
 pub(super) fn shapes(property: &Property) -> Vec<Said> {

@@ -1,6 +1,8 @@
 //! The plan of one class that a profile may give.
 
-use super::*;
+use super::{
+    BTreeMap, Band, Class, ClassPlan, Compiler, FieldPlan, Source, Spec, status_plan, take,
+};
 
 impl Compiler<'_> {
     /// A field that none of the classes has is a slip of the pen.

@@ -2,7 +2,7 @@
 
 use super::{
     super::{super::point::Moment, plan::TimeRule},
-    *,
+    Cell, Clock, FieldTimes, Source, Stage, UnixNanos, Waiting,
 };
 
 /// What of a record one reading tells: all without a time of their own, or those of one time.

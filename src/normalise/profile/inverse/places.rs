@@ -1,6 +1,9 @@
 //! Where values stand in a payload: what the profile says of its sources.
 
-use super::*;
+use super::{
+    BTreeMap, Class, ClassPlan, ClassRule, Field, FieldPlan, Intended, Intent, Inverse, Place,
+    Source, Unsayable, Wish, side,
+};
 
 impl<'p> Inverse<'p> {
     /// Class, plan, and the value that chooses the class, if one does.

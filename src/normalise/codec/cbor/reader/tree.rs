@@ -1,6 +1,9 @@
 //! CBOR as a tree that is walked.
 
-use super::*;
+use super::{
+    ARRAY, Cbor, Head, Kind, Left, MAP, NEGATIVE, Name, Reject, Scalar, TAG, TEXT, Tree, UNSIGNED,
+    Value,
+};
 
 impl<'a> Tree<'a> for Cbor<'a> {
     type Left = Left;

@@ -1,6 +1,6 @@
 //! What is wished of one field.
 
-use super::*;
+use super::{Field, FieldKind, Intended, IsWhole, Number, Raw, Stands, Take, Unmatched, Wish};
 
 pub(super) fn of_field<'a>(
     field: &Field,
