@@ -15,6 +15,7 @@
 mod quality;
 mod ucum;
 mod wire;
+mod words;
 mod class;
 mod rules;
 mod alarms;

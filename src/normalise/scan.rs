@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use super::words;
+
 /// Deepest nesting of arrays and objects in what is stepped over.
 pub(super) const DEPTH_MAX: u32 = 32;
 
@@ -174,6 +176,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         self.at += 1;
         loop {
+            self.at += words::plain(bytes.get(self.at..).unwrap_or_default());
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;

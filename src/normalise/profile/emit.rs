@@ -126,8 +126,11 @@ impl<'a> Emission<'a> {
             return Err(Reject::new(QuarantineReason::ObservedAt, detail));
         }
         let mut device = std::mem::take(&mut stage.device);
-        let made = self.readings_of(class, (&mut device, at), stage);
+        let mut fields = std::mem::take(&mut stage.fields);
+        class.mark(stage.told(), &mut fields);
+        let made = self.readings_of((class, &fields), (&mut device, at), stage);
         stage.device = device;
+        stage.fields = fields;
         self.kept.clear();
         made
     }
@@ -135,14 +138,14 @@ impl<'a> Emission<'a> {
     /// The readings of a record of a class.
     fn readings_of(
         &mut self,
-        class: &'a ClassPlan,
+        (class, fields): (&'a ClassPlan, &[u64]),
         (device, at): (&mut String, Option<UnixNanos>),
         stage: &mut Stage,
     ) -> Result<(), Reject> {
         let profile = self.profile;
         let rule = &profile.time;
         self.device(stage, device)?;
-        for field in &class.fields {
+        for field in class.marked(fields) {
             if let Some(series) = field.series {
                 let anchor = at.unwrap_or(self.report.received_at);
                 for source in &field.from {
@@ -158,13 +161,14 @@ impl<'a> Emission<'a> {
             cells: Cells::Told,
             rule,
         };
-        let told = class
-            .fields
-            .iter()
-            .any(|field| main.first(&field.from).is_some());
         // A certificate that speaks of other things is no report of this device.
-        let is_certificate = matches!(profile.codec, Any::Sparkplug(_)) && !told;
-        let is_main = (told || times.is_empty()) && !is_certificate;
+        let may_be_empty = times.is_empty() && !matches!(profile.codec, Any::Sparkplug(_));
+        let told = || {
+            class
+                .marked(fields)
+                .any(|field| main.first(&field.from).is_some())
+        };
+        let is_main = may_be_empty || told();
         // In the order of their times; a record without one was observed last.
         let (before, behind) =
             times.split_at(times.partition_point(|time| at.is_none_or(|at| *time < at)));
@@ -176,7 +180,7 @@ impl<'a> Emission<'a> {
             .chain(behind.iter().map(|time| (Some(*time), None)))
         {
             if let Some(main) = main {
-                self.reading(class, device, main)?;
+                self.reading((class, fields), device, main)?;
             }
             let Some(time) = time else { continue };
             let part = Part {
@@ -185,7 +189,7 @@ impl<'a> Emission<'a> {
                 cells: Cells::Untold,
                 rule,
             };
-            self.reading(class, device, part)?;
+            self.reading((class, fields), device, part)?;
         }
         Ok(())
     }
@@ -243,7 +247,12 @@ impl<'a> Emission<'a> {
         Err(Reject::new(QuarantineReason::DeviceId, detail))
     }
 
-    fn reading(&mut self, plan: &ClassPlan, device: &str, part: Part<'_>) -> Result<(), Reject> {
+    fn reading(
+        &mut self,
+        (plan, fields): (&ClassPlan, &[u64]),
+        device: &str,
+        part: Part<'_>,
+    ) -> Result<(), Reject> {
         let Some(class) = self.classes.by_index(plan.class) else {
             return Err(Reject::new(
                 QuarantineReason::UnknownClass,
@@ -269,7 +278,7 @@ impl<'a> Emission<'a> {
         let mut sheet = Sheet::new(class, &payload, self.limits, self.out)?;
         sheet.observed_at = part.time;
         sheet.news = plan.news();
-        for field in &plan.fields {
+        for field in plan.marked(fields) {
             if let Some(slot) = class.plan.slot(field.slot) {
                 put_field(&mut sheet, slot, field, (part, self.profile.strictness))?;
             }

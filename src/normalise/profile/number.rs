@@ -7,9 +7,31 @@ use super::{
 };
 
 /// Whole numbers up to this are doubles exactly: 2^53.
-const EXACT_MAX: u128 = 1 << 53;
+const EXACT_MAX: u64 = 1 << 53;
 /// Most decimal places of a number in a profile.
 const PLACES_MAX: u32 = 18;
+/// Powers of ten by their exponents, up to [`PLACES_MAX`].
+const POWERS: [i64; 19] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+    10_000_000_000_000,
+    100_000_000_000_000,
+    1_000_000_000_000_000,
+    10_000_000_000_000_000,
+    100_000_000_000_000_000,
+    1_000_000_000_000_000_000,
+];
 
 /// A number before it is a double.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,7 +113,13 @@ impl Number {
                     mantissa: b,
                     places: q,
                 },
-            ) => a.checked_mul(power(q)) == b.checked_mul(power(p)),
+            ) => {
+                if p == q {
+                    a == b
+                } else {
+                    a.checked_mul(power(q)) == b.checked_mul(power(p))
+                }
+            }
             (a, b) => a.real().total_cmp(&b.real()).is_eq(),
         }
     }
@@ -119,6 +147,42 @@ impl Number {
 pub(super) struct Linear {
     mul: (i128, i128),
     add: (i128, i128),
+    /// The same in few digits, where it has few: nearly always.
+    short: Option<Short>,
+}
+
+/// [`Linear`] in machine words, for values of devices have few digits too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    mul: (i64, i64),
+    add: (i64, i64),
+}
+
+impl Short {
+    fn of(mul: (i128, i128), add: (i128, i128)) -> Option<Self> {
+        let short = |(over, under): (i128, i128)| {
+            Some((i64::try_from(over).ok()?, i64::try_from(under).ok()?))
+        };
+        Some(Self {
+            mul: short(mul)?,
+            add: short(add)?,
+        })
+    }
+
+    /// The result as a fraction; none if a step of it takes more than a word.
+    #[inline]
+    fn apply(&self, mantissa: i128, places: u8) -> Option<(i64, i64)> {
+        let mantissa = i64::try_from(mantissa).ok()?;
+        let power = *POWERS.get(usize::from(places))?;
+        let over = mantissa.checked_mul(self.mul.0)?;
+        let under = power.checked_mul(self.mul.1)?;
+        if self.add.0 == 0 {
+            return Some((over, under));
+        }
+        let added = self.add.0.checked_mul(under)?;
+        let over = over.checked_mul(self.add.1)?.checked_add(added)?;
+        Some((over, under.checked_mul(self.add.1)?))
+    }
 }
 
 /// A result that may still be asked for a whole number: `over / under`.
@@ -179,6 +243,10 @@ impl Linear {
     pub(super) const IDENTITY: Self = Self {
         mul: (1, 1),
         add: (0, 1),
+        short: Some(Short {
+            mul: (1, 1),
+            add: (0, 1),
+        }),
     };
 
     /// The number that [`Linear::apply`] makes this one.
@@ -210,31 +278,45 @@ impl Linear {
         let unit_mul = (unit.mul_num, unit.mul_den);
         let mul = times(scale, unit_mul)?;
         let add = plus(times(offset, unit_mul)?, (unit.add_num, unit.add_den))?;
-        Some(Self { mul, add })
-    }
-
-    pub(super) const fn is_identity(&self) -> bool {
-        self.mul.0 == 1 && self.mul.1 == 1 && self.add.0 == 0
+        Some(Self {
+            mul,
+            add,
+            short: Short::of(mul, add),
+        })
     }
 
     #[inline]
     pub(super) fn apply(&self, number: Number) -> Scaled {
         match number {
             Number::Exact { mantissa, places } => self
-                .exact(mantissa, power(places))
+                .short
+                .and_then(|short| short.apply(mantissa, places))
+                .map(|(over, under)| Scaled::Fraction {
+                    over: over.into(),
+                    under: under.into(),
+                })
+                .or_else(|| self.exact(mantissa, power(places)))
                 .unwrap_or_else(|| Scaled::Real(self.rough(ratio(mantissa, power(places))))),
             Number::Real(number) => Scaled::Real(self.rough(number)),
         }
     }
 
+    /// The result as a double: [`Linear::apply`]'s, and quicker.
     #[inline]
-    fn exact(&self, mantissa: i128, power: i128) -> Option<Scaled> {
-        if self.is_identity() {
-            return Some(Scaled::Fraction {
-                over: mantissa,
-                under: power,
-            });
+    pub(super) fn real(&self, number: Number) -> f64 {
+        if let Number::Exact { mantissa, places } = number
+            && let Some(short) = &self.short
+            && let Some((over, under)) = short.apply(mantissa, places)
+            && over.unsigned_abs() <= EXACT_MAX
+            && under.unsigned_abs() <= EXACT_MAX
+        {
+            return over as f64 / under as f64;
         }
+        self.apply(number).real()
+    }
+
+    #[cold]
+    fn exact(&self, mantissa: i128, power: i128) -> Option<Scaled> {
         let over = mantissa.checked_mul(self.mul.0)?;
         let under = power.checked_mul(self.mul.1)?;
         if self.add.0 == 0 {
@@ -255,19 +337,26 @@ impl Linear {
     }
 }
 
-const fn power(places: u8) -> i128 {
-    // Places come from at most 30 digits, or from a codec's table.
-    let places = if places > 38 { 38 } else { places };
-    10_i128.pow(places as u32)
+fn power(places: u8) -> i128 {
+    match POWERS.get(usize::from(places)) {
+        Some(power) => i128::from(*power),
+        // Places come from at most 30 digits, or from a codec's table.
+        None => 10_i128.pow(u32::from(places.min(38))),
+    }
 }
 
 /// Correctly rounded where both are exact doubles, which decimal values of devices are.
 #[inline]
 fn ratio(over: i128, under: i128) -> f64 {
-    if over.unsigned_abs() > EXACT_MAX || under.unsigned_abs() > EXACT_MAX {
-        let (over, under) = reduced(over, under);
+    let exact = |number: i128| {
+        i64::try_from(number)
+            .ok()
+            .filter(|n| n.unsigned_abs() <= EXACT_MAX)
+    };
+    if let (Some(over), Some(under)) = (exact(over), exact(under)) {
         return over as f64 / under as f64;
     }
+    let (over, under) = reduced(over, under);
     over as f64 / under as f64
 }
 
@@ -281,7 +370,15 @@ fn reduced(over: i128, under: i128) -> (i128, i128) {
 }
 
 fn divided(over: i128, under: i128, rounding: Rounding) -> Option<i128> {
-    if over % under == 0 {
+    if under == 1 {
+        return Some(over);
+    }
+    // Words are divided ten times as fast.
+    if let (Ok(over), Ok(under)) = (i64::try_from(over), i64::try_from(under)) {
+        if over.checked_rem(under)? == 0 {
+            return over.checked_div(under).map(i128::from);
+        }
+    } else if over % under == 0 {
         return Some(over / under);
     }
     match rounding {
@@ -384,8 +481,12 @@ mod tests {
         #[test]
         fn no_number_panics(mantissa: i64, places in 0_u8..=18, scale in "-?[0-9]{1,9}(\\.[0-9]{1,9})?") {
             let linear = linear(&scale, "12.5");
-            let scaled = linear.apply(Decimal::new(mantissa, places).into());
+            let number = Decimal::new(mantissa, places).into();
+            let scaled = linear.apply(number);
             prop_assert!(scaled.real().is_finite());
+            prop_assert!(linear.real(number).total_cmp(&scaled.real()).is_eq());
+            let long = linear.exact(i128::from(mantissa), power(places));
+            prop_assert!(long.is_none_or(|long| long.real().total_cmp(&scaled.real()).is_eq()));
             let _whole = scaled.to_whole(Rounding::Nearest);
         }
     }

@@ -1,7 +1,7 @@
 //! A profile compiled: every source a number, every field of every class it can give with its candidates and its way from
 //! raw value to field, ready to be run without a look at any text of the file.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use foldhash::fast::FixedState;
 
@@ -129,6 +129,8 @@ pub(super) struct Take {
     /// Scale, offset and the unit that the file names.
     pub(super) linear: Linear,
     pub(super) unit_from: UnitFrom,
+    /// The unit that the wire named first and what it makes of `linear`: devices of a profile name one and the same.
+    pub(super) wire: OnceLock<(&'static str, Linear)>,
     /// The class's unit.
     pub(super) unit: Box<str>,
     pub(super) rounding: Rounding,
@@ -176,13 +178,63 @@ pub(super) struct ClassPlan {
     pub(super) class: usize,
     /// Ascending by slot.
     pub(super) fields: Box<[FieldPlan]>,
+    /// For each source the places of the fields that it is a candidate of, so that a frame of two values costs two
+    /// fields and not all of its class.
+    pub(super) told_by: Box<[Box<[usize]>]>,
     /// Dead bands; none where every reading is passed on.
     pub(super) bands: Option<Box<[Band]>>,
     pub(super) heartbeat_ns: Option<u64>,
     pub(super) status: Box<[StatusPlan]>,
 }
 
+/// [`ClassPlan::told_by`] of a class's fields.
+pub(super) fn told_by(fields: &[FieldPlan]) -> Box<[Box<[usize]>]> {
+    let mut of: Vec<Vec<usize>> = Vec::new();
+    for (at, field) in fields.iter().enumerate() {
+        for source in &field.from {
+            let source = usize::from(source.0);
+            if of.len() <= source {
+                of.resize_with(source + 1, Vec::new);
+            }
+            of.get_mut(source).into_iter().for_each(|of| of.push(at));
+        }
+    }
+    of.into_iter().map(Vec::into_boxed_slice).collect()
+}
+
 impl ClassPlan {
+    /// The fields that these sources tell, as a bit for each.
+    pub(super) fn mark(&self, told: &[Source], fields: &mut Vec<u64>) {
+        fields.clear();
+        fields.resize(self.fields.len().div_ceil(64), 0);
+        for source in told {
+            for at in self
+                .told_by
+                .get(usize::from(source.0))
+                .into_iter()
+                .flatten()
+            {
+                if let Some(word) = fields.get_mut(at / 64) {
+                    *word |= 1 << (at % 64);
+                }
+            }
+        }
+    }
+
+    /// The fields whose bit is set, ascending by slot.
+    #[inline]
+    pub(super) fn marked<'a>(&'a self, fields: &'a [u64]) -> impl Iterator<Item = &'a FieldPlan> {
+        let words = self.fields.chunks(64).zip(fields);
+        words.flat_map(|(fields, word)| {
+            let mut word = *word;
+            std::iter::from_fn(move || {
+                let at = word.trailing_zeros();
+                word &= word.checked_sub(1)?;
+                fields.get(usize::try_from(at).ok()?)
+            })
+        })
+    }
+
     /// When a reading of it is news; none: always.
     pub(super) fn news(&self) -> Option<News<'_>> {
         let bands = self.bands.as_deref()?;

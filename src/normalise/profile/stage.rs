@@ -68,22 +68,41 @@ pub(super) enum Reach {
     Record,
 }
 
+/// A scope in force: its number, and how much lay in the buffers when it was opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scope {
+    number: u64,
+    held: Held,
+}
+
+/// How much lies in the buffers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    texts: usize,
+    bytes: usize,
+    told: usize,
+}
+
 /// The cells, with the buffers behind them. Reused from payload to payload.
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
     cells: Vec<Cell>,
     pub(super) further: Vec<Further>,
-    buffer: Vec<u8>,
-    /// Scopes in force and where their texts begin.
-    scopes: [(u64, usize); 3],
+    texts: String,
+    bytes: Vec<u8>,
+    /// Sources that were told in a scope that is open, some of them twice.
+    told: Vec<Source>,
+    scopes: [Scope; 3],
     last_scope: u64,
     /// Points that the profile does not mention.
     pub(super) unmapped: u32,
     /// Where a record's device id is written, so that it takes no allocation.
     pub(super) device: String,
+    /// Which fields of its class the record in work tells: a bit for each.
+    pub(super) fields: Vec<u64>,
 }
 
-/// Texts and bytes of one record that wait; what a payload may have anyhow.
+/// Texts or bytes of one record that wait; what a payload may have anyhow.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
 
 impl Stage {
@@ -92,10 +111,12 @@ impl Stage {
         if self.cells.len() < sources {
             self.cells.resize_with(sources, Cell::default);
         }
-        if self.buffer.capacity() > BUFFER_BYTES_KEPT {
-            self.buffer = Vec::new();
+        if self.texts.capacity() > BUFFER_BYTES_KEPT {
+            self.texts = String::new();
         }
-        self.buffer.clear();
+        if self.bytes.capacity() > BUFFER_BYTES_KEPT {
+            self.bytes = Vec::new();
+        }
         self.unmapped = 0;
         self.open(Reach::Payload);
     }
@@ -103,28 +124,41 @@ impl Stage {
     /// Ends the scope and those within it; opens them anew, empty.
     pub(super) fn open(&mut self, reach: Reach) {
         let from = reach as usize;
-        let base = match self.scopes.get(from) {
-            Some((_, base)) if reach != Reach::Payload => *base,
-            _ => 0,
+        let held = match self.scopes.get(from) {
+            Some(scope) if reach != Reach::Payload => scope.held,
+            _ => Held::default(),
         };
-        self.buffer.truncate(base);
+        self.texts.truncate(held.texts);
+        self.bytes.truncate(held.bytes);
+        self.told.truncate(held.told);
         for scope in self.scopes.iter_mut().skip(from) {
             self.last_scope += 1;
-            *scope = (self.last_scope, base);
+            let number = self.last_scope;
+            *scope = Scope { number, held };
         }
         self.further.clear();
     }
 
     /// The scopes within this one begin behind what it holds now.
     fn settle(&mut self, reach: Reach) {
-        let base = self.buffer.len();
+        let held = Held {
+            texts: self.texts.len(),
+            bytes: self.bytes.len(),
+            told: self.told.len(),
+        };
         for scope in self.scopes.iter_mut().skip(reach as usize + 1) {
-            scope.1 = base;
+            scope.held = held;
         }
     }
 
     fn scope(&self, reach: Reach) -> u64 {
-        self.scopes.get(reach as usize).map_or(0, |scope| scope.0)
+        let scope = self.scopes.get(reach as usize);
+        scope.map_or(0, |scope| scope.number)
+    }
+
+    /// Sources with a value in force are among these.
+    pub(super) fn told(&self) -> &[Source] {
+        &self.told
     }
 
     /// Keeps a value; what a cell holds already in the record becomes a further one if times differ, and is replaced
@@ -155,24 +189,22 @@ impl Stage {
             .get(usize::from(source.0))
             .is_some_and(|held| held.scope == cell.scope);
         if cell.time.is_some() || is_taken {
+            self.told.push(source);
             self.further.push(Further { source, cell });
         } else {
             self.place(source, cell);
         }
     }
 
+    #[inline]
     fn place(&mut self, source: Source, cell: Cell) {
+        self.told.push(source);
         if let Some(place) = self.cells.get_mut(usize::from(source.0)) {
             *place = cell;
         }
     }
 
     fn keep(&mut self, value: Value<'_>) -> Waiting {
-        let mut kept = |bytes: &[u8]| {
-            let start = self.buffer.len();
-            self.buffer.extend_from_slice(bytes);
-            start..self.buffer.len()
-        };
         match value {
             Value::Missing => Waiting::Missing,
             Value::Bool(value) => Waiting::Bool(value),
@@ -180,8 +212,16 @@ impl Stage {
             Value::Large(value) => Waiting::Number(Number::whole(i128::from(value))),
             Value::Decimal(value) => Waiting::Number(value.into()),
             Value::Real(value) => Waiting::Number(Number::Real(value)),
-            Value::Text(text) => Waiting::Text(kept(text.as_bytes())),
-            Value::Bytes(bytes) => Waiting::Bytes(kept(bytes)),
+            Value::Text(text) => {
+                let start = self.texts.len();
+                self.texts.push_str(text);
+                Waiting::Text(start..self.texts.len())
+            }
+            Value::Bytes(bytes) => {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(bytes);
+                Waiting::Bytes(start..self.bytes.len())
+            }
             Value::Time(moment) => Waiting::Time(moment),
         }
     }
@@ -216,17 +256,20 @@ impl Stage {
     #[inline]
     pub(super) fn get(&self, source: Source) -> Option<&Cell> {
         let cell = self.cells.get(usize::from(source.0))?;
-        let in_force = self.scopes.iter().any(|(scope, _)| *scope == cell.scope);
+        let [payload, frame, record] = &self.scopes;
+        let in_force = record.number == cell.scope
+            || frame.number == cell.scope
+            || payload.number == cell.scope;
         in_force.then_some(cell)
     }
 
     /// Text that waits.
     pub(super) fn text(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(self.bytes(range)).unwrap_or_default()
+        self.texts.get(range.clone()).unwrap_or_default()
     }
 
     pub(super) fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.buffer.get(range.clone()).unwrap_or_default()
+        self.bytes.get(range.clone()).unwrap_or_default()
     }
 
     /// A value that waits, as a codec would say it.

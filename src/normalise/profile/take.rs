@@ -44,6 +44,19 @@ pub(super) fn put(
     take: &Take,
     (cell, stage): (&Cell, &Stage),
 ) -> Result<Put, Reject> {
+    if let (Waiting::Number(number), Some(linear)) = (&cell.value, take.plain(cell))
+        && slot.form == Form::Double
+    {
+        if take
+            .missing_numbers
+            .iter()
+            .any(|missing| missing.is(*number))
+        {
+            return Ok(Put::Absent);
+        }
+        sheet.put_number(slot, linear.real(*number));
+        return Ok(Put::Done);
+    }
     let Some(meant) = meant(take, cell, stage)? else {
         return Ok(Put::Absent);
     };
@@ -93,6 +106,23 @@ pub(super) fn put(
         let detail = format!("field {}: the value does not fit its type", slot.name);
         Reject::new(QuarantineReason::FieldRange, detail)
     })
+}
+
+impl Take {
+    /// Scale, offset and unit where nothing else is to be done to a value and they are known already.
+    #[inline]
+    fn plain(&self, cell: &Cell) -> Option<&Linear> {
+        if self.bits.is_some() || !self.map.is_empty() {
+            return None;
+        }
+        match cell.unit {
+            Some(unit) if self.unit_from == UnitFrom::Wire => {
+                let (known, linear) = self.wire.get()?;
+                std::ptr::eq(*known, unit).then_some(linear)
+            }
+            _ => Some(&self.linear),
+        }
+    }
 }
 
 fn put_stands(sheet: &mut Sheet<'_>, slot: &Slot, stands: &Stands) -> Option<()> {
@@ -204,17 +234,28 @@ pub(super) fn linear(take: &Take, cell: &Cell) -> Result<Linear, Reject> {
     let Some(unit) = cell.unit.filter(|_| take.unit_from == UnitFrom::Wire) else {
         return Ok(take.linear);
     };
-    if *unit == *take.unit {
-        return Ok(take.linear);
+    if let Some((known, linear)) = take.wire.get()
+        && std::ptr::eq(*known, unit)
+    {
+        return Ok(*linear);
     }
     let known = UNITS.with_borrow(|units| units.get(&(unit.as_ptr().addr(), take.id)).copied());
     if let Some(linear) = known {
         return Ok(linear);
     }
     let wrong = |why: String| Reject::new(QuarantineReason::Unit, why);
-    let conversion = ucum::conversion(unit, &take.unit).map_err(|why| wrong(why.to_string()))?;
-    let linear = Linear::new(take.scale, take.offset, conversion)
-        .ok_or_else(|| wrong(format!("{unit} to {}: too many digits", take.unit)))?;
+    let linear = if *unit == *take.unit {
+        take.linear
+    } else {
+        let conversion =
+            ucum::conversion(unit, &take.unit).map_err(|why| wrong(why.to_string()))?;
+        Linear::new(take.scale, take.offset, conversion)
+            .ok_or_else(|| wrong(format!("{unit} to {}: too many digits", take.unit)))?
+    };
+    let (first, _) = take.wire.get_or_init(|| (unit, linear));
+    if std::ptr::eq(*first, unit) {
+        return Ok(linear);
+    }
     UNITS.with_borrow_mut(|units| {
         // Profiles are loaded anew now and then; their conversions are not to pile up.
         if units.len() >= UNITS_MAX {

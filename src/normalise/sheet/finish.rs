@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        memory::{Memory, Noted},
         payload::{Encoded, Reject},
         quality::Quality,
         wire,
@@ -56,16 +57,7 @@ impl Sheet<'_> {
         name.push_str(self.class.id());
         name.push('/');
         name.push_str(self.device);
-        for &(number, value) in &noted {
-            let slot = self.class.plan.by_number(number);
-            for rule in slot.iter().flat_map(|(_, slot)| &slot.thresholds) {
-                if let Some(crossing) =
-                    memory.judge(&name, &rule.threshold, (value, at), &mut self.out.changes)
-                {
-                    self.put_alarm(&rule.code, rule.level, (number, crossing));
-                }
-            }
-        }
+        self.judge_alarms((memory, &noted), (&name, at));
         let is_plain = self.out.scratch.qualities.is_empty() && self.lane == self.class.lane();
         let is_news = self.news.is_none_or(|news| {
             let times = (news.heartbeat_ns, at);
@@ -74,6 +66,30 @@ impl Sheet<'_> {
         self.out.scratch.name = name;
         self.out.scratch.noted = noted;
         !is_news
+    }
+
+    /// Raises and clears alarms.
+    fn judge_alarms(&mut self, (memory, noted): (&Memory, &[Noted]), of: (&str, UnixNanos)) {
+        let plan = &self.class.plan;
+        let rules = noted.iter().flat_map(|&(number, value)| {
+            let slot = plan.by_number(number);
+            let rules = slot.map_or(&[][..], |(_, slot)| &slot.thresholds);
+            rules.iter().map(move |rule| (number, value, rule))
+        });
+        let mut values = rules
+            .clone()
+            .map(|(_, value, rule)| (&rule.threshold, value))
+            .peekable();
+        if values.peek().is_none() {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.out.changes);
+        memory.judge(of, values, &mut changes, |place, crossing| {
+            if let Some((number, _, rule)) = rules.clone().nth(place) {
+                self.put_alarm(&rule.code, rule.level, (number, crossing));
+            }
+        });
+        self.out.changes = changes;
     }
 
     fn append(&mut self, observed_at: UnixNanos, source: u8) -> Result<(), Reject> {

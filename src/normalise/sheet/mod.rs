@@ -310,22 +310,32 @@ impl<'a> Sheet<'a> {
         (field_number, crossing): (u32, Crossing),
     ) {
         self.lane = Lane::Alarm;
-        let mut alarm = vec![1 << 3 | wire::LENGTH];
-        wire::put_bytes(&mut alarm, code.as_bytes());
-        alarm.push(2 << 3);
-        wire::put_varint(&mut alarm, u64::try_from(level).unwrap_or(0));
+        let level = u64::try_from(level).unwrap_or(0);
+        let tail = &mut self.out.scratch.tail;
+        let start = tail.len();
+        let code_bytes = wire::varint_bytes(code.len() as u64) + code.len();
+        let field_bytes = match field_number {
+            0 => 0,
+            number => 1 + wire::varint_bytes(u64::from(number)),
+        };
+        let raised_bytes = if crossing == Crossing::Raised { 2 } else { 0 };
+        let bytes = 2 + code_bytes + wire::varint_bytes(level) + field_bytes + raised_bytes;
+        tail.push(ALARMS);
+        wire::put_varint(tail, bytes as u64);
+        tail.push(1 << 3 | wire::LENGTH);
+        wire::put_bytes(tail, code.as_bytes());
+        tail.push(2 << 3);
+        wire::put_varint(tail, level);
         if field_number > 0 {
-            alarm.push(3 << 3);
-            wire::put_varint(&mut alarm, u64::from(field_number));
+            tail.push(3 << 3);
+            wire::put_varint(tail, u64::from(field_number));
         }
         if crossing == Crossing::Raised {
-            alarm.extend_from_slice(&[4 << 3, 1]);
+            tail.extend_from_slice(&[4 << 3, 1]);
         }
-        let mut entry = vec![ALARMS];
-        wire::put_bytes(&mut entry, &alarm);
-        let tail = &mut self.out.scratch.tail;
-        if !tail.windows(entry.len()).any(|said| said == entry) {
-            tail.extend_from_slice(&entry);
+        let (said, entry) = tail.split_at(start);
+        if said.windows(entry.len()).any(|said| said == entry) {
+            tail.truncate(start);
         }
     }
 

@@ -1,11 +1,14 @@
 //! The text of a data segment: pairs, what their values are, and which of them belong to one factor.
 
+use smallvec::SmallVec;
+
 use super::{
     super::{
         super::{
             payload::Reject,
             point::{Civil, Decimal, Key, Moment, Point, Sink, Value},
             quality::Quality,
+            words::{first_of, in_each},
         },
         malformed,
     },
@@ -13,7 +16,7 @@ use super::{
 };
 
 /// `key=value`; a factor's key is `factor-kind`.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Pair<'a> {
     pub(super) key: &'a str,
     pub(super) value: &'a str,
@@ -39,26 +42,18 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// `&`, `,` and `;`, all of them below 64.
-const SEPARATORS: u64 = 1 << b'&' | 1 << b',' | 1 << b';';
+const SEPARATORS: [u64; 3] = [in_each(b'&'), in_each(b','), in_each(b';')];
+const END_OF_KEY: [u64; 4] = [in_each(b'='), in_each(b';'), in_each(b','), in_each(b'&')];
 
+/// Text between two places, without blanks around it.
 #[inline]
-const fn is_one_of(marks: u64, byte: u8) -> bool {
-    byte < 64 && marks >> byte & 1 == 1
-}
-
-/// Where a key ends, and its last dash.
-#[inline]
-fn end_of_key(bytes: &[u8]) -> (usize, Option<usize>) {
-    let mut dash = None;
-    for (at, byte) in bytes.iter().enumerate() {
-        if *byte == b'-' {
-            dash = Some(at);
-        } else if is_one_of(SEPARATORS | 1 << b'=', *byte) {
-            return (at, dash);
-        }
+fn part(text: &str, from: usize, to: usize) -> &str {
+    let part = text.get(from..to).unwrap_or_default();
+    match part.as_bytes() {
+        [first, .., last] if *first > b' ' && *last > b' ' => part,
+        [only] if *only > b' ' => part,
+        _ => part.trim_ascii(),
     }
-    (bytes.len(), dash)
 }
 
 impl<'a> Iterator for Pairs<'a> {
@@ -69,20 +64,21 @@ impl<'a> Iterator for Pairs<'a> {
         loop {
             let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
             let bytes = rest.as_bytes();
-            let (equals, dash) = end_of_key(bytes);
+            let equals = first_of(&END_OF_KEY, bytes).unwrap_or(bytes.len());
             if bytes.get(equals) != Some(&b'=') {
                 self.at += (equals + 1).min(bytes.len());
                 continue;
             }
             let value = bytes.get(equals + 1..).unwrap_or_default();
-            let len = value.iter().position(|byte| is_one_of(SEPARATORS, *byte));
+            let len = first_of(&SEPARATORS, value);
             let end = len.map_or(bytes.len(), |len| equals + 1 + len);
             self.at += (end + 1).min(bytes.len());
-            let part = |from, to| rest.get(from..to).unwrap_or_default().trim_ascii();
+            let key = bytes.get(..equals).unwrap_or_default();
+            let dash = key.iter().rposition(|byte| *byte == b'-');
             return Some(Pair {
-                key: part(0, equals),
-                value: part(equals + 1, end),
-                factor: dash.map(|dash| (part(0, dash), part(dash + 1, equals))),
+                key: part(rest, 0, equals),
+                value: part(rest, equals + 1, end),
+                factor: dash.map(|dash| (part(rest, 0, dash), part(rest, dash + 1, equals))),
             });
         }
     }
@@ -208,8 +204,7 @@ fn value_of(text: &str) -> Value<'_> {
 /// The pairs of one factor that stand next to each other: their flag and time may follow them.
 struct Run<'a> {
     factor: &'a str,
-    values: [Pair<'a>; RUN_MAX],
-    len: usize,
+    values: SmallVec<[Pair<'a>; 8]>,
     quality: Quality,
     time: Option<Moment>,
 }
@@ -221,21 +216,20 @@ impl<'a> Run<'a> {
         } else if kind.eq_ignore_ascii_case("SampleTime") {
             self.time = time_of(pair.value);
         } else {
-            let place = self.values.get_mut(self.len).ok_or_else(|| {
+            if self.values.len() == RUN_MAX {
                 let factor = self.factor;
-                malformed(
+                return Err(malformed(
                     0,
                     format_args!("factor {factor} has more than {RUN_MAX} values"),
-                )
-            })?;
-            *place = pair;
-            self.len += 1;
+                ));
+            }
+            self.values.push(pair);
         }
         Ok(())
     }
 
     fn flush<S: Sink>(&mut self, otherwise: Option<Moment>, sink: &mut S) -> Result<usize, Reject> {
-        for pair in self.values.iter().take(self.len) {
+        for pair in &self.values {
             sink.point(Point {
                 key: Key::Name(pair.key),
                 value: value_of(pair.value),
@@ -246,7 +240,9 @@ impl<'a> Run<'a> {
         }
         self.quality = Quality::GOOD;
         self.time = None;
-        Ok(std::mem::take(&mut self.len))
+        let flushed = self.values.len();
+        self.values.clear();
+        Ok(flushed)
     }
 }
 
@@ -255,8 +251,7 @@ impl<'a> Run<'a> {
 pub(super) fn read<S: Sink>(contents: &str, sink: &mut S) -> Result<(), Reject> {
     let mut run = Run {
         factor: "",
-        values: [Pair::default(); RUN_MAX],
-        len: 0,
+        values: SmallVec::new(),
         quality: Quality::GOOD,
         time: None,
     };

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::{
     super::{
         super::{
@@ -25,8 +27,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 
 /// What stands before the contents.
 pub(super) struct Heads<'a> {
-    pairs: [Pair<'a>; HEADS_MAX],
-    len: usize,
+    pairs: SmallVec<[Pair<'a>; HEADS_MAX]>,
     /// What stands behind `CP=`.
     pub(super) contents: &'a str,
 }
@@ -34,8 +35,7 @@ pub(super) struct Heads<'a> {
 impl<'a> Heads<'a> {
     pub(super) fn of(segment: &'a str) -> Result<Self, Reject> {
         let mut heads = Self {
-            pairs: [Pair::default(); HEADS_MAX],
-            len: 0,
+            pairs: SmallVec::new(),
             contents: "",
         };
         let mut pairs = Pairs::new(segment);
@@ -44,18 +44,19 @@ impl<'a> Heads<'a> {
                 heads.contents = pairs.rest();
                 break;
             }
-            let place = heads
-                .pairs
-                .get_mut(heads.len)
-                .ok_or_else(|| malformed(START, format_args!("more than {HEADS_MAX} heads")))?;
-            *place = pair;
-            heads.len += 1;
+            if heads.pairs.len() == HEADS_MAX {
+                return Err(malformed(
+                    START,
+                    format_args!("more than {HEADS_MAX} heads"),
+                ));
+            }
+            heads.pairs.push(pair);
         }
         Ok(heads)
     }
 
     fn iter(&self) -> impl Iterator<Item = &Pair<'a>> {
-        self.pairs.iter().take(self.len)
+        self.pairs.iter()
     }
 
     fn get(&self, key: &str) -> &'a str {

@@ -143,7 +143,37 @@ impl<'a> Tree<'a> for Json<'a> {
 /// The value of a number's text: whole, or exact to the last digit, or, where neither fits, the nearest double.
 #[inline]
 pub(crate) fn number(text: &str) -> Value<'static> {
-    exact(text).unwrap_or_else(|| Value::Real(text.parse().unwrap_or(f64::NAN)))
+    short(text)
+        .or_else(|| exact(text))
+        .unwrap_or_else(|| Value::Real(text.parse().unwrap_or(f64::NAN)))
+}
+
+/// Of up to 18 digits without an exponent, as nearly all are.
+#[inline]
+fn short(text: &str) -> Option<Value<'static>> {
+    let (sign, digits) = match text.as_bytes() {
+        [b'-', digits @ ..] => (-1, digits),
+        digits => (1, digits),
+    };
+    if digits.len() > 18 {
+        return None;
+    }
+    let mut mantissa = 0_i64;
+    let mut behind_point = digits.len();
+    for (at, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            mantissa = mantissa * 10 + i64::from(digit);
+        } else if *byte == b'.' {
+            behind_point = at + 1;
+        } else {
+            return None;
+        }
+    }
+    Some(match u8::try_from(digits.len() - behind_point).ok()? {
+        0 => Value::Whole(sign * mantissa),
+        places => Value::Decimal(Decimal::new(sign * mantissa, places)),
+    })
 }
 
 #[inline]

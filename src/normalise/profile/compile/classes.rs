@@ -1,7 +1,7 @@
 //! The plan of one class that a profile may give.
 
 use super::{
-    BTreeMap, Band, Class, ClassPlan, Compiler, FieldPlan, Source, Spec, status_plan, take,
+    BTreeMap, Band, Class, ClassPlan, Compiler, FieldPlan, Source, Spec, status_plan, take, told_by,
 };
 
 impl Compiler<'_> {
@@ -81,6 +81,7 @@ impl Compiler<'_> {
                 .report
                 .heartbeat_s
                 .map(|s| u64::from(s) * 1_000_000_000),
+            told_by: told_by(&plans),
             fields: plans.into(),
             status: statuses.into(),
         })

@@ -1,6 +1,6 @@
 //! What a file says of one field, and of one status word.
 
-use std::sync::atomic::Ordering;
+use std::sync::{OnceLock, atomic::Ordering};
 
 use super::{
     super::{
@@ -69,6 +69,7 @@ pub(super) fn take(spec: &FieldSpec, field: &Field) -> Result<Take, Fault> {
         scale,
         offset,
         linear,
+        wire: OnceLock::new(),
         unit_from: if spec.unit.is_none() {
             UnitFrom::Wire
         } else {

@@ -22,7 +22,7 @@ use super::{
         moment::{TimeFormat, zone_east_s},
         wire,
     },
-    plan::{ClassPlan, ClassRule, Condition, FieldPlan, Nested, Profile, Table, TimeRule},
+    plan::{ClassPlan, ClassRule, Condition, FieldPlan, Nested, Profile, Table, TimeRule, told_by},
     reply::ReplyPlan,
     spec::{self, ClassSpec, Spec},
     stage::Source,
