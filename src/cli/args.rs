@@ -54,7 +54,7 @@ pub(super) fn command() -> Command {
         .subcommand(with_all_settings(
             Command::new("run")
                 .about("Runs the gateway")
-                .after_help("SIGTERM and SIGINT stop in flow order; SIGHUP reads log level, classes, keys and rights again."),
+                .after_help("SIGTERM and SIGINT stop in flow order; SIGHUP reads log level, classes, profiles, keys and rights again."),
             Shown::Yes,
         ))
         .subcommand(with_all_settings(

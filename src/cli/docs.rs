@@ -46,7 +46,7 @@ fn configuration() -> Result<String, fmt::Error> {
          lower source; in a variable its items are separated by commas. An empty variable counts as absent. Sizes take `B`,\n\
          `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`; durations `ms`, `s`, `m`, `h`, `d`.\n\n\
          `sensegate check` says everything that is wrong; `--print-config` prints what is in force and where it comes from.\n\
-         SIGHUP reads the file again and puts `log.level`, the classes and everything of `auth` in force, with the files that it\n\
+         SIGHUP reads the file again and puts `log.level`, classes, profiles and everything of `auth` in force, with the files that it\n\
          names and the listeners' certificates; everything else needs a restart.\n",
     );
     let mut section = "";
@@ -165,7 +165,7 @@ have none: emissions (HJ 212), noise, levels of rivers and tanks, displacement, 
 
 A message in a .proto file of `--class-dir` says the thresholds of a class's fields anew. Its fields are named as those of the
 class, of any type; each one's thresholds take the place of the class's, and a field without any has no alarms from then on.
-Fields that are not named keep theirs. It takes effect at start and on SIGHUP, and `sensegate classes show ID` shows it.
+Fields that are not named keep theirs. It takes effect at start, on SIGHUP and when a file of the folder changes, and `sensegate classes show ID` shows it.
 
 ```proto
 syntax = "proto3";

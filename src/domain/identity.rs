@@ -38,6 +38,10 @@ fn validated(id: &str) -> Result<&str, IdentityError> {
     if id.len() > ID_BYTES_MAX {
         return Err(IdentityError::TooLong(id.len()));
     }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.bytes().all(is_plain) {
+        return Ok(id);
+    }
     let bad = |(at, c): (usize, char)| {
         matches!(c, '/' | '+' | '#') || c.is_control() || (at == 0 && c == '$')
     };

@@ -49,7 +49,7 @@ pub const STAGES: [(&str, &[Metric]); 9] = [
 ];
 
 /// Runs the gateway until SIGTERM or SIGINT, or until a part of it fails. SIGHUP reloads certificates, classes, access and
-/// the log filter, and so does a change of the files that certificates and access were read from;
+/// the log filter, and so does a change of the files that certificates, access, classes and profiles were read from;
 /// `reread` gives the configuration as it stands then.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! order: intake, owed acknowledgements, uplink, vault, spool, store. Everything is told by one deadline.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,12 +18,12 @@ use super::{
     orders::Operator,
     reload::{self, Reread},
     status::GatewayStatus,
-    watch::Watch,
+    watch::{Watch, folders},
 };
 use crate::{
     admin::{Admin, Notifier},
     broker::{self, Broker, Handle},
-    config::{Config, NodeConfig},
+    config::{Config, NodeConfig, NormaliseConfig},
     domain::Clock,
     ingest::Ingest,
     normalise::Class,
@@ -45,6 +46,8 @@ pub(super) struct Running {
     ingest: Arc<Ingest>,
     /// Digest of the classes in force, for the next stream's Hello.
     schema: watch::Sender<[u8; 32]>,
+    /// Folders of classes and profiles, for whoever looks whether they change.
+    folders: watch::Sender<Vec<PathBuf>>,
     /// Told when files have changed that are read again while running.
     changes: Arc<Notify>,
     broker: Handle,
@@ -61,7 +64,7 @@ impl Running {
         clock: Arc<dyn Clock>,
         exporter: Exporter,
     ) -> Result<Self, GatewayError> {
-        let watched = Watch::new(&config.mqtt.listen);
+        let (watched, folders) = Watch::new(&config);
         let ports = Ports::bind(&config).await?;
         let (classes, profiles) = reload::schema(&config.normalise)?;
         let Kept {
@@ -125,6 +128,7 @@ impl Running {
             notifier,
             ingest,
             schema,
+            folders,
             changes,
             broker,
             writers,
@@ -164,25 +168,30 @@ impl Running {
                     tracing::error!(%error, "reload: the log filter stays as it was");
                 }
                 self.reload_access(&config).await;
-                let read = tokio::task::spawn_blocking(move || reload::schema(&config.normalise));
-                match read.await {
-                    Ok(Ok((classes, profiles))) => {
-                        let (count, read) = (classes.len(), profiles.len());
-                        tracing::info!(classes = count, profiles = read, "reload: in force");
-                        self.schema.send_replace(classes.digest());
-                        self.broker.replace_classes(classes.iter().map(Class::id));
-                        self.ingest.replace(classes, profiles);
-                    }
-                    Ok(Err(error)) => {
-                        tracing::error!(%error, "reload: classes and profiles stay as they were");
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "reload: reading classes and profiles failed");
-                    }
-                }
+                self.reload_schema(config.normalise).await;
             }
         }
         self.notifier.ready();
+    }
+
+    async fn reload_schema(&self, config: NormaliseConfig) {
+        self.folders.send_replace(folders(&config));
+        match tokio::task::spawn_blocking(move || reload::schema(&config)).await {
+            Ok(Ok((classes, profiles))) => {
+                let (count, read) = (classes.len(), profiles.len());
+                tracing::info!(classes = count, profiles = read, "reload: in force");
+                self.schema.send_replace(classes.digest());
+                self.broker.replace_classes(classes.iter().map(Class::id));
+                self.ingest.replace(classes, profiles);
+            }
+            Ok(Err(error)) => {
+                self.ingest.keep_in_force();
+                tracing::error!(%error, "reload: classes and profiles stay as they were");
+            }
+            Err(error) => {
+                tracing::error!(%error, "reload: reading classes and profiles failed");
+            }
+        }
     }
 
     async fn reload_access(&self, config: &Config) {

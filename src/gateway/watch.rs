@@ -1,5 +1,6 @@
 //! Watches files by looking at them: certificates and whatever else is read again while running. Renewals replace files
-//! by renaming or by turning a symbolic link, which a look at inode, size and times sees on every file system.
+//! by renaming or by turning a symbolic link, which a look at inode, size and times sees on every file system. A folder looks
+//! as the files in it do.
 //!
 //! A change counts once two looks in a row agree, so that a certificate and its key are both in place by then; what is
 //! read too early all the same is refused as a whole and read again at the next change.
@@ -7,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,14 +16,15 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::Handle,
-    config::ListenerConfig,
+    config::{Config, ListenerConfig, NormaliseConfig},
+    normalise,
     supervise::{TaskResult, TaskSet},
 };
 
@@ -30,6 +33,8 @@ use crate::{
 pub(super) struct Watch {
     /// The certificates, keys and lists of the listeners.
     certificates: Vec<PathBuf>,
+    /// Those of classes and profiles, as the configuration in force has them.
+    folders: watch::Receiver<Vec<PathBuf>>,
     /// What whoever reads the files has been told of.
     told: Looks,
     last: Looks,
@@ -37,20 +42,30 @@ pub(super) struct Watch {
 
 type Looks = BTreeMap<PathBuf, Option<Look>>;
 
-/// Device, inode, size, modification and change of inode.
-type Look = (u64, u64, u64, (i64, i64), (i64, i64));
+/// Of device, inode, size, modification and change of inode.
+type Look = u64;
+
+/// The folders of classes and profiles.
+pub(super) fn folders(config: &NormaliseConfig) -> Vec<PathBuf> {
+    let folders = [&config.class_dir, &config.profile_dir];
+    folders.into_iter().flatten().cloned().collect()
+}
 
 impl Watch {
-    /// Looks at the listeners' files; what changes from now on will be told.
-    pub(super) fn new(listeners: &[ListenerConfig]) -> Self {
-        let files = listeners.iter().flat_map(ListenerConfig::files);
-        Self::of(files.cloned().collect())
+    /// Looks at the files and folders; what changes from now on will be told. The sender is for the folders of a
+    /// configuration that is put in force later. Reads files: before the workers are busy.
+    pub(super) fn new(config: &Config) -> (Self, watch::Sender<Vec<PathBuf>>) {
+        let listeners = config.mqtt.listen.iter();
+        let certificates = listeners.flat_map(ListenerConfig::files).cloned();
+        let (sender, folders) = watch::channel(folders(&config.normalise));
+        (Self::of(certificates.collect(), folders), sender)
     }
 
-    fn of(certificates: Vec<PathBuf>) -> Self {
-        let told = looks(certificates.clone());
+    fn of(certificates: Vec<PathBuf>, folders: watch::Receiver<Vec<PathBuf>>) -> Self {
+        let told = looks([certificates.clone(), folders.borrow().clone()].concat());
         Self {
             certificates,
+            folders,
             last: told.clone(),
             told,
         }
@@ -85,7 +100,8 @@ impl Watch {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            let paths = [self.certificates.clone(), broker.access_files()].concat();
+            let folders = self.folders.borrow().clone();
+            let paths = [self.certificates.clone(), broker.access_files(), folders].concat();
             if paths.is_empty() {
                 continue;
             }
@@ -124,13 +140,18 @@ fn looks(paths: Vec<PathBuf>) -> Looks {
 
 fn look(path: &Path) -> Option<Look> {
     let found = fs::metadata(path).ok()?;
-    Some((
-        found.dev(),
-        found.ino(),
-        found.size(),
-        (found.mtime(), found.mtime_nsec()),
-        (found.ctime(), found.ctime_nsec()),
-    ))
+    let mut hasher = DefaultHasher::new();
+    if found.is_dir() {
+        for file in normalise::files_of(path) {
+            look(&file).hash(&mut hasher);
+            file.hash(&mut hasher);
+        }
+        return Some(hasher.finish());
+    }
+    (found.dev(), found.ino(), found.size()).hash(&mut hasher);
+    (found.mtime(), found.mtime_nsec()).hash(&mut hasher);
+    (found.ctime(), found.ctime_nsec()).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 #[cfg(test)]
@@ -142,7 +163,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = ["a", "b"].map(|name| dir.path().join(name)).into();
         fs::write(&paths[0], "1").unwrap();
-        let mut watch = Watch::of(paths.clone());
+        let (_, none) = watch::channel(Vec::new());
+        let mut watch = Watch::of(paths.clone(), none);
         let look = |watch: &mut Watch| watch.heed(looks(paths.clone()));
         assert!(!look(&mut watch));
         fs::write(&paths[1], "new").unwrap();
@@ -158,5 +180,32 @@ mod tests {
         let further = [&paths[..], &[dir.path().to_owned()]].concat();
         assert!(!watch.heed(looks(further.clone())), "not known before");
         assert!(!watch.heed(looks(further)));
+    }
+
+    #[test]
+    fn a_folder_changes_with_every_file_in_it_that_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let vendor = dir.path().join("vendor");
+        fs::create_dir(&vendor).unwrap();
+        let (_, folders) = watch::channel(vec![dir.path().to_owned()]);
+        let mut watch = Watch::of(Vec::new(), folders);
+        let mut is_told = || {
+            let look = || looks(vec![dir.path().to_owned()]);
+            let _first = watch.heed(look());
+            watch.heed(look())
+        };
+        assert!(!is_told());
+        fs::write(vendor.join("station.toml"), "1").unwrap();
+        assert!(is_told(), "a file has come");
+        assert!(!is_told());
+        fs::write(vendor.join("station.toml"), "22").unwrap();
+        assert!(is_told(), "a file was written in place");
+        fs::write(vendor.join(".station.toml.swp"), "1").unwrap();
+        fs::write(vendor.join("notes.txt"), "1").unwrap();
+        assert!(!is_told(), "neither a profile nor a class");
+        fs::rename(vendor.join("station.toml"), dir.path().join("station.toml")).unwrap();
+        assert!(is_told(), "a file has moved");
+        fs::remove_file(dir.path().join("station.toml")).unwrap();
+        assert!(is_told(), "a file is gone");
     }
 }

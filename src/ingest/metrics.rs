@@ -1,6 +1,6 @@
 //! What ingest counts. Class is a label on one counter only, and a bounded set: the catalogue's.
 
-use metrics::{Counter, counter};
+use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::{
     broker::Refusal,
@@ -41,7 +41,34 @@ pub const METRICS: &[Metric] = &[
         labels: &["event"],
         help: "What profiles met: frames read, records that their conditions left out, points and bytes that nobody mentions, pieces in quarantine that became whole.",
     },
+    Metric {
+        name: WAITING_TOPICS,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Topics on which a part of a frame or message waits for the rest.",
+    },
+    Metric {
+        name: WAITING_BYTES,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Bytes of the parts of frames and messages that wait for the rest, bounded by normalise.pieces_bytes_max.",
+    },
+    Metric {
+        name: RELOADS,
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Reloads of classes and profiles, by whether they were put in force.",
+    },
 ];
+
+const WAITING_TOPICS: &str = "sensegate_ingest_waiting_piece_topics";
+const WAITING_BYTES: &str = "sensegate_ingest_waiting_piece_bytes";
+const RELOADS: &str = "sensegate_ingest_reloads_total";
+
+/// Counts a reload of classes and profiles.
+pub(super) fn reloaded(result: &'static str) {
+    counter!(RELOADS, "result" => result).increment(1);
+}
 
 /// Readings by class, indexed as the classes are.
 #[derive(Debug)]
@@ -78,6 +105,8 @@ pub(super) struct IngestMetrics {
     unmapped_points: Counter,
     noise_bytes: Counter,
     joined_pieces: Counter,
+    waiting_topics: Gauge,
+    waiting_bytes: Gauge,
 }
 
 impl IngestMetrics {
@@ -92,6 +121,8 @@ impl IngestMetrics {
             unmapped_points: event("unmapped_point"),
             noise_bytes: event("noise_byte"),
             joined_pieces: event("joined_piece"),
+            waiting_topics: gauge!(WAITING_TOPICS),
+            waiting_bytes: gauge!(WAITING_BYTES),
             not_authorised: refused("not_authorised"),
             topic_invalid: refused("topic_invalid"),
             lane_full: refused("lane_full"),
@@ -113,6 +144,13 @@ impl IngestMetrics {
                 counter.increment(count);
             }
         }
+    }
+
+    /// Says how many topics and bytes wait for the rest of a frame or message.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+    pub(super) fn waiting(&self, (topics, bytes): (usize, usize)) {
+        self.waiting_topics.set(topics as f64);
+        self.waiting_bytes.set(bytes as f64);
     }
 
     /// Most classes never have most reasons, so a series begins with its first payload.

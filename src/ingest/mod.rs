@@ -85,6 +85,12 @@ impl Ingest {
     pub fn replace(&self, classes: Arc<Classes>, profiles: Arc<Profiles>) {
         self.catalogue
             .store(Arc::new(Catalogue::new(classes, profiles)));
+        metrics::reloaded("in_force");
+    }
+
+    /// Others were to be put in force and are wrong: those in force stay.
+    pub fn keep_in_force(&self) {
+        metrics::reloaded("refused");
     }
 
     /// The classes and profiles in force.
@@ -219,6 +225,9 @@ impl Ingest {
                     scratch.forget(&self.memory);
                     outcome.return_pieces(profile, &report);
                 }
+            }
+            if outcome.had_pieces() {
+                self.metrics.waiting(self.memory.waiting());
             }
             scratch.relax(SCRATCH_BYTES_KEPT);
             placed

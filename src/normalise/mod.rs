@@ -19,6 +19,7 @@ mod words;
 mod class;
 mod rules;
 mod alarms;
+mod folder;
 mod classes;
 mod plan;
 mod scan;
@@ -41,6 +42,7 @@ pub mod render;
 pub use attributes::with_attribute;
 pub use class::{Alarm, Class, EnumCode, Field, FieldKind};
 pub use classes::{ClassError, Classes};
+pub(crate) use folder::files_of;
 pub use memory::Memory;
 pub use payload::{
     Encoded, Limits, MEMBER_BYTES_MAX, MEMBERS_MAX, Payload, PayloadFormat, Reject, Run, normalise,

@@ -333,6 +333,9 @@ async fn a_vendors_topic_is_read_by_the_operators_profile_and_a_bad_file_changes
         &platform.url(),
         "--profile-dir",
         files.path().to_str().unwrap(),
+        // Only what the test asks for is read again.
+        "--watch-interval",
+        "1h",
     ];
     let node = Node::new(&flags);
     let gateway = node.start();
@@ -377,5 +380,80 @@ async fn a_vendors_topic_is_read_by_the_operators_profile_and_a_bad_file_changes
         ) == 1.0
     })
     .await;
+    platform.stop().await;
+}
+
+const OWN_THRESHOLD: &str = r#"syntax = "proto3";
+package city.alarms.v1;
+import "sensegate/classes/v1/options.proto";
+message Dust {
+  option (sensegate.classes.v1.alarms_of) = "air_station";
+  optional double pm2_5 = 1 [(sensegate.classes.v1.property) = {
+    thresholds: [{code: "own" level: THRESHOLD_LEVEL_NOTICE above: 35.5 hysteresis: 2}]
+  }];
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_and_classes_are_taken_as_their_files_change() {
+    let (files, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let platform = Platform::start_in(data.path()).await;
+    let [class_dir, profile_dir] = ["classes", "profiles"].map(|name| files.path().join(name));
+    fs::create_dir_all(profile_dir.join("acme")).unwrap();
+    fs::create_dir(&class_dir).unwrap();
+    let node = Node::new(&[
+        "--platform",
+        &platform.url(),
+        "--profile-dir",
+        profile_dir.to_str().unwrap(),
+        "--class-dir",
+        class_dir.to_str().unwrap(),
+        "--watch-interval",
+        "50ms",
+    ]);
+    let gateway = node.start();
+    let mut client = connected(&gateway, "air_station", "7").await.unwrap();
+    let report = |pm: &str| format!("{{\"pm25\": {pm}}}").into_bytes();
+    // No device may report where nobody reads.
+    let answer = client.publish_bytes("acme/7/data", report("1")).await;
+    assert_eq!(answer, Err(0x87));
+
+    let reloads = |result: &str| gateway.metric("sensegate_ingest_reloads_total", result);
+    let file = profile_dir.join("acme/station.toml");
+    fs::write(&file, ACME).unwrap();
+    eventually("a new file is taken", || reloads("in_force") == 1.0).await;
+    let answer = client.publish_bytes("acme/7/data", report("0.033")).await;
+    assert_eq!(answer, Ok(()));
+
+    fs::write(&file, ACME.replace("mg/m3", "furlong")).unwrap();
+    eventually("a wrong file is refused", || reloads("refused") == 1.0).await;
+    let answer = client.publish_bytes("acme/7/data", report("0.034")).await;
+    assert_eq!(answer, Ok(()), "the set before it is in force");
+
+    fs::write(&file, ACME.replace("mg/m3", "ug/m3")).unwrap();
+    eventually("a mended file is taken", || reloads("in_force") == 2.0).await;
+    let answer = client.publish_bytes("acme/7/data", report("35")).await;
+    assert_eq!(answer, Ok(()));
+
+    fs::write(class_dir.join("own.proto"), OWN_THRESHOLD).unwrap();
+    eventually("a new class file is taken", || reloads("in_force") == 3.0).await;
+    let answer = client.publish_bytes("acme/7/data", report("36")).await;
+    assert_eq!(answer, Ok(()));
+
+    platform.holds(4).await;
+    let classes = Classes::embedded().unwrap();
+    let found = stored(data.path(), &classes);
+    let found = &found[&("air_station".to_owned(), "7".to_owned())];
+    let told: Vec<(f64, bool)> = found
+        .iter()
+        .map(|reading| {
+            let value = reading["values"]["pm2_5"]["value"].as_f64().unwrap();
+            (value, reading.get("alarms").is_some())
+        })
+        .collect();
+    // An alarm goes by the faster lane.
+    for wanted in [(33.0, false), (34.0, false), (35.0, false), (36.0, true)] {
+        assert!(told.contains(&wanted), "{told:?}");
+    }
     platform.stop().await;
 }

@@ -92,7 +92,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "node.watch_interval",
         flag: "watch-interval",
         default: Preset::Text("5s"),
-        help: "How often files that may change while running (certificates, keys, revocation lists) are looked at; a change counts \
+        help: "How often files that may change while running (certificates, keys, revocation lists, classes, profiles) are looked at; a change counts \
                once two looks agree. SIGHUP reads them at once.",
         reason: "A look at a dozen files costs microseconds; a revocation should not wait.",
         shape: Shape::Duration {

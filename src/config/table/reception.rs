@@ -143,7 +143,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "normalise.class_dir",
         flag: "class-dir",
         default: Preset::Unset,
-        help: "Folder of further .proto files with device classes, beside the embedded ones. Read again on SIGHUP.",
+        help: "Folder of further .proto files with device classes, beside the embedded ones. Read again on SIGHUP and when a file in it changes.",
         reason: "The 226 classes of the city's catalogue are embedded.",
         shape: Shape::Text {
             named: "DIR",
@@ -157,7 +157,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "normalise.profile_dir",
         flag: "profile-dir",
         default: Preset::Unset,
-        help: "Folder of further profiles (*.toml, folders included), beside the embedded ones; one of the same id takes the embedded one's place. Read again on SIGHUP, all or nothing.",
+        help: "Folder of further profiles (*.toml, folders included), beside the embedded ones; one of the same id takes the embedded one's place. Read again on SIGHUP and when a file in it changes, all or nothing.",
         reason: "A profile for every class's usual format is embedded.",
         shape: Shape::Text {
             named: "DIR",

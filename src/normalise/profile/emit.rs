@@ -347,7 +347,7 @@ fn put_status(sheet: &mut Sheet<'_>, status: &StatusPlan, part: Part<'_>) {
     };
     let number = match &cell.value {
         Waiting::Number(number) => Some(*number),
-        Waiting::Bool(value) => Some(Number::whole(i128::from(*value))),
+        Waiting::Bool(value) => Some(Number::whole(i64::from(*value))),
         Waiting::Text(range) => Number::parse(part.stage.text(range)),
         Waiting::Missing | Waiting::Bytes(_) | Waiting::Time(_) => None,
     };

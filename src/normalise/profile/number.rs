@@ -2,12 +2,17 @@
 //! are fractions of whole numbers, and become binary floating point once, at the end.
 
 use super::{
-    super::{point::Decimal, ucum::Conversion},
+    super::{
+        point::{Decimal, Value},
+        ucum::Conversion,
+    },
     spec::Rounding,
 };
 
 /// Whole numbers up to this are doubles exactly: 2^53.
 const EXACT_MAX: u64 = 1 << 53;
+/// Characters of a text that surely fit a word.
+const DIGITS_MAX: usize = 18;
 /// Most decimal places of a number in a profile.
 const PLACES_MAX: u32 = 18;
 /// Powers of ten by their exponents, up to [`PLACES_MAX`].
@@ -38,31 +43,65 @@ const POWERS: [i64; 19] = [
 pub(super) enum Number {
     /// `mantissa / 10^places`.
     Exact {
-        mantissa: i128,
+        mantissa: i64,
         places: u8,
     },
+    /// A whole number beyond `i64`, for counters of 64 bits.
+    Large(u64),
     Real(f64),
 }
 
 impl From<Decimal> for Number {
     fn from(decimal: Decimal) -> Self {
         Self::Exact {
-            mantissa: i128::from(decimal.mantissa),
+            mantissa: decimal.mantissa,
             places: decimal.places,
         }
     }
 }
 
 impl Number {
-    pub(super) const fn whole(mantissa: i128) -> Self {
+    pub(super) const fn whole(mantissa: i64) -> Self {
         Self::Exact {
             mantissa,
             places: 0,
         }
     }
 
+    /// A whole number that need not fit a word.
+    pub(super) fn wide(whole: i128) -> Self {
+        match (i64::try_from(whole), u64::try_from(whole)) {
+            (Ok(whole), _) => Self::whole(whole),
+            (_, Ok(large)) => Self::Large(large),
+            _ => Self::Real(whole as f64),
+        }
+    }
+
+    /// Mantissa and places.
+    #[inline]
+    fn exact(self) -> Option<(i128, u8)> {
+        match self {
+            Self::Exact { mantissa, places } => Some((mantissa.into(), places)),
+            Self::Large(whole) => Some((whole.into(), 0)),
+            Self::Real(_) => None,
+        }
+    }
+
+    /// As a codec would say it.
+    pub(super) const fn value(self) -> Value<'static> {
+        match self {
+            Self::Exact {
+                mantissa,
+                places: 0,
+            } => Value::Whole(mantissa),
+            Self::Exact { mantissa, places } => Value::Decimal(Decimal::new(mantissa, places)),
+            Self::Large(whole) => Value::Large(whole),
+            Self::Real(number) => Value::Real(number),
+        }
+    }
+
     /// Reads decimal text: a sign, digits, a point, an exponent; blanks around it. None for anything else, names of
-    /// numbers that are none included.
+    /// numbers that are none included. What has more digits than a word is the nearest double, if it is not whole.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negative, digits) = match text.as_bytes() {
@@ -71,22 +110,16 @@ impl Number {
             rest => (false, rest),
         };
         let (mut mantissa, mut places, mut seen_point, mut seen_digit) =
-            (0_i128, 0_u8, false, false);
+            (0_i64, 0_u8, false, false);
         for (at, byte) in digits.iter().enumerate() {
             match byte {
-                b'0'..=b'9' if at < 30 => {
-                    mantissa = mantissa * 10 + i128::from(byte - b'0');
+                b'0'..=b'9' if at < DIGITS_MAX => {
+                    mantissa = mantissa * 10 + i64::from(byte - b'0');
                     places += u8::from(seen_point);
                     seen_digit = true;
                 }
                 b'.' if !seen_point => seen_point = true,
-                b'0'..=b'9' | b'e' | b'E' if seen_digit => {
-                    return text
-                        .parse()
-                        .ok()
-                        .filter(|n: &f64| n.is_finite())
-                        .map(Self::Real);
-                }
+                b'0'..=b'9' | b'e' | b'E' if seen_digit => return Self::long(text),
                 _ => return None,
             }
         }
@@ -94,40 +127,42 @@ impl Number {
         seen_digit.then_some(Self::Exact { mantissa, places })
     }
 
+    /// A number with an exponent or many digits.
+    #[cold]
+    fn long(text: &str) -> Option<Self> {
+        if let Ok(whole) = text.parse() {
+            return Some(Self::wide(whole));
+        }
+        let number: f64 = text.parse().ok()?;
+        number.is_finite().then_some(Self::Real(number))
+    }
+
     pub(super) fn real(self) -> f64 {
         match self {
-            Self::Exact { mantissa, places } => ratio(mantissa, power(places)),
+            Self::Exact { mantissa, places } => ratio(mantissa.into(), power(places)),
+            Self::Large(whole) => whole as f64,
             Self::Real(number) => number,
         }
     }
 
     /// Whether two numbers are the same, however they are written.
     pub(super) fn is(self, other: Self) -> bool {
-        match (self, other) {
-            (
-                Self::Exact {
-                    mantissa: a,
-                    places: p,
-                },
-                Self::Exact {
-                    mantissa: b,
-                    places: q,
-                },
-            ) => {
-                if p == q {
-                    a == b
-                } else {
-                    a.checked_mul(power(q)) == b.checked_mul(power(p))
-                }
-            }
-            (a, b) => a.real().total_cmp(&b.real()).is_eq(),
+        match (self.exact(), other.exact()) {
+            (Some((a, p)), Some((b, q))) if p == q => a == b,
+            (Some((a, p)), Some((b, q))) => a.checked_mul(power(q)) == b.checked_mul(power(p)),
+            _ => self.real().total_cmp(&other.real()).is_eq(),
         }
     }
 
     /// The whole number that this is, or is rounded to.
     pub(super) fn to_whole(self, rounding: Rounding) -> Option<i128> {
         match self {
-            Self::Exact { mantissa, places } => divided(mantissa, power(places), rounding),
+            Self::Exact {
+                mantissa,
+                places: 0,
+            } => Some(mantissa.into()),
+            Self::Exact { mantissa, places } => divided(mantissa.into(), power(places), rounding),
+            Self::Large(whole) => Some(whole.into()),
             Self::Real(number) => {
                 let whole = match rounding {
                     Rounding::Nearest => number.round(),
@@ -171,8 +206,7 @@ impl Short {
 
     /// The result as a fraction; none if a step of it takes more than a word.
     #[inline]
-    fn apply(&self, mantissa: i128, places: u8) -> Option<(i64, i64)> {
-        let mantissa = i64::try_from(mantissa).ok()?;
+    fn apply(&self, mantissa: i64, places: u8) -> Option<(i64, i64)> {
         let power = *POWERS.get(usize::from(places))?;
         let over = mantissa.checked_mul(self.mul.0)?;
         let under = power.checked_mul(self.mul.1)?;
@@ -252,9 +286,7 @@ impl Linear {
     /// The number that [`Linear::apply`] makes this one.
     pub(super) fn inverse(&self, number: Number) -> Scaled {
         let exact = || {
-            let Number::Exact { mantissa, places } = number else {
-                return None;
-            };
+            let (mantissa, places) = number.exact()?;
             let without = plus((mantissa, power(places)), (-self.add.0, self.add.1))?;
             let (over, under) = times(without, (self.mul.1, self.mul.0))?;
             let sign = under.signum();
@@ -287,26 +319,30 @@ impl Linear {
 
     #[inline]
     pub(super) fn apply(&self, number: Number) -> Scaled {
-        match number {
-            Number::Exact { mantissa, places } => self
-                .short
-                .and_then(|short| short.apply(mantissa, places))
-                .map(|(over, under)| Scaled::Fraction {
-                    over: over.into(),
-                    under: under.into(),
-                })
-                .or_else(|| self.exact(mantissa, power(places)))
-                .unwrap_or_else(|| Scaled::Real(self.rough(ratio(mantissa, power(places))))),
-            Number::Real(number) => Scaled::Real(self.rough(number)),
+        if let Some((over, under)) = self.in_words(number) {
+            return Scaled::Fraction {
+                over: over.into(),
+                under: under.into(),
+            };
+        }
+        let exact = number.exact();
+        exact
+            .and_then(|(mantissa, places)| self.exact(mantissa, power(places)))
+            .unwrap_or_else(|| Scaled::Real(self.rough(number.real())))
+    }
+
+    #[inline]
+    fn in_words(&self, number: Number) -> Option<(i64, i64)> {
+        match (number, &self.short) {
+            (Number::Exact { mantissa, places }, Some(short)) => short.apply(mantissa, places),
+            _ => None,
         }
     }
 
     /// The result as a double: [`Linear::apply`]'s, and quicker.
     #[inline]
     pub(super) fn real(&self, number: Number) -> f64 {
-        if let Number::Exact { mantissa, places } = number
-            && let Some(short) = &self.short
-            && let Some((over, under)) = short.apply(mantissa, places)
+        if let Some((over, under)) = self.in_words(number)
             && over.unsigned_abs() <= EXACT_MAX
             && under.unsigned_abs() <= EXACT_MAX
         {
@@ -396,11 +432,11 @@ fn divided(over: i128, under: i128, rounding: Rounding) -> Option<i128> {
 }
 
 fn fraction(number: Number) -> Option<(i128, i128)> {
-    match number {
-        Number::Exact { mantissa, places } if u32::from(places) <= PLACES_MAX => {
+    match number.exact()? {
+        (mantissa, places) if u32::from(places) <= PLACES_MAX => {
             Some(reduced(mantissa, power(places)))
         }
-        Number::Exact { .. } | Number::Real(_) => None,
+        _ => None,
     }
 }
 
@@ -449,6 +485,27 @@ mod tests {
                 .is(Number::parse("12.5").unwrap())
         );
         assert!(Number::parse("1e3").unwrap().is(Number::whole(1000)));
+    }
+
+    #[test]
+    fn counters_of_64_bits_keep_their_last_digit() {
+        for (text, wanted) in [
+            ("18446744073709551615", i128::from(u64::MAX)),
+            ("-9223372036854775808", i128::from(i64::MIN)),
+            ("0000000000000000000000000000012", 12),
+            ("9223372036854775808", 1 << 63),
+        ] {
+            let number = Number::parse(text).unwrap();
+            assert_eq!(number.to_whole(Rounding::Exact), Some(wanted), "{text}");
+            assert!(number.is(Number::wide(wanted)));
+        }
+        let long = Number::parse("0.12345678901234567891").unwrap();
+        assert!(long.real().total_cmp(&0.123_456_789_012_345_68).is_eq());
+        let doubled = linear("2", "0").apply(Number::Large(u64::MAX));
+        assert_eq!(
+            doubled.to_whole(Rounding::Exact),
+            Some(i128::from(u64::MAX) * 2)
+        );
     }
 
     #[test]

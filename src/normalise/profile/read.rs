@@ -120,6 +120,12 @@ impl Outcome {
         self.remember(profile, report, before);
     }
 
+    /// Whether a part of a frame or message waited for this payload, or waits now.
+    #[must_use]
+    pub fn had_pieces(&self) -> bool {
+        self.waits.before.is_some() || self.unread.iter().any(|unread| unread.piece.is_some())
+    }
+
     fn remember(&self, profile: &Profile, report: &Report<'_>, waiting: Waiting) {
         if let Some(memory) = report.memory
             && profile.codec.comes_in_pieces()

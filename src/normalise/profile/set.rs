@@ -12,7 +12,7 @@ use include_dir::{Dir, include_dir};
 use thiserror::Error;
 
 use super::{
-    super::classes::Classes,
+    super::{classes::Classes, folder},
     compile::{self, Problem},
     plan::Profile,
     spec::Spec,
@@ -260,22 +260,14 @@ impl Profiles {
 }
 
 fn collect(dir: &Path, sources: &mut Vec<Source>, faults: &mut Vec<String>) {
-    let mut fault =
-        |path: &Path, why: &dyn fmt::Display| faults.push(format!("{}: {why}", path.display()));
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(why) => return fault(dir, &why),
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            collect(&path, sources, faults);
-            continue;
-        }
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
+    for path in folder::files(dir, &["toml"]) {
+        let path = match path {
+            Ok(path) => path,
+            Err(fault) => {
+                faults.push(fault.to_string());
+                continue;
+            }
+        };
         let mut fault = |why: &dyn fmt::Display| faults.push(format!("{}: {why}", path.display()));
         match fs::metadata(&path) {
             Ok(found) if found.len() > FILE_BYTES_MAX => {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     super::{
-        point::{Decimal, Moment, Point, Value},
+        point::{Moment, Point, Value},
         quality::Quality,
     },
     number::Number,
@@ -208,8 +208,8 @@ impl Stage {
         match value {
             Value::Missing => Waiting::Missing,
             Value::Bool(value) => Waiting::Bool(value),
-            Value::Whole(value) => Waiting::Number(Number::whole(i128::from(value))),
-            Value::Large(value) => Waiting::Number(Number::whole(i128::from(value))),
+            Value::Whole(value) => Waiting::Number(Number::whole(value)),
+            Value::Large(value) => Waiting::Number(Number::Large(value)),
             Value::Decimal(value) => Waiting::Number(value.into()),
             Value::Real(value) => Waiting::Number(Number::Real(value)),
             Value::Text(text) => {
@@ -280,18 +280,7 @@ impl Stage {
             Waiting::Text(range) => Value::Text(self.text(range)),
             Waiting::Bytes(range) => Value::Bytes(self.bytes(range)),
             Waiting::Time(moment) => Value::Time(*moment),
-            Waiting::Number(number) => match *number {
-                Number::Exact { mantissa, places } => match (i64::try_from(mantissa), places) {
-                    (Ok(whole), 0) => Value::Whole(whole),
-                    (Ok(mantissa), places) => Value::Decimal(Decimal::new(mantissa, places)),
-                    (Err(_), 0) => match u64::try_from(mantissa) {
-                        Ok(large) => Value::Large(large),
-                        Err(_) => Value::Real(number.real()),
-                    },
-                    (Err(_), _) => Value::Real(number.real()),
-                },
-                Number::Real(number) => Value::Real(number),
-            },
+            Waiting::Number(number) => number.value(),
         }
     }
 }

@@ -172,7 +172,7 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
                 Reject::new(QuarantineReason::FieldType, detail)
             })?;
         let mask = (1_i128 << bits.width) - 1;
-        let part = Number::whole(word >> bits.shift & mask);
+        let part = Number::wide(word >> bits.shift & mask);
         if take.missing_numbers.iter().any(|missing| missing.is(part)) {
             return Ok(None);
         }
@@ -278,7 +278,7 @@ fn number(meant: &Meant<'_>) -> Option<Number> {
     match meant {
         Meant::Number(number) => Some(*number),
         Meant::Text(text) => Number::parse(text),
-        Meant::Bool(value) => Some(Number::whole(i128::from(*value))),
+        Meant::Bool(value) => Some(Number::whole(i64::from(*value))),
         Meant::Stands(_) | Meant::Other(_) => None,
     }
 }
@@ -319,6 +319,7 @@ fn describe(meant: &Meant<'_>, out: &mut String) {
             mantissa,
             places: 0,
         }) => write!(out, "{mantissa}"),
+        Meant::Number(Number::Large(whole)) => write!(out, "{whole}"),
         Meant::Number(number) => write!(out, "{}", number.real()),
         Meant::Text(text) => write!(out, "{text:?}"),
         Meant::Bool(value) => write!(out, "{value}"),

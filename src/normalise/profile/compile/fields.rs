@@ -19,7 +19,7 @@ use super::{
 
 pub(super) type Fault = (&'static str, String);
 
-fn digits(part: &'static str, digits: Option<&Digits>, usual: i128) -> Result<Number, Fault> {
+fn digits(part: &'static str, digits: Option<&Digits>, usual: i64) -> Result<Number, Fault> {
     let Some(digits) = digits else {
         return Ok(Number::whole(usual));
     };

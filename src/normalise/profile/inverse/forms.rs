@@ -26,8 +26,8 @@ impl Kept {
         match value {
             Value::Missing => Self::Missing,
             Value::Bool(value) => Self::Bool(value),
-            Value::Whole(value) => Self::Number(Number::whole(i128::from(value))),
-            Value::Large(value) => Self::Number(Number::whole(i128::from(value))),
+            Value::Whole(value) => Self::Number(Number::whole(value)),
+            Value::Large(value) => Self::Number(Number::Large(value)),
             Value::Decimal(value) => Self::Number(value.into()),
             Value::Real(value) => Self::Number(Number::Real(value)),
             Value::Text(text) => Self::Text(text.to_owned()),
@@ -48,20 +48,7 @@ impl Kept {
         match self {
             Self::Missing => Value::Missing,
             Self::Bool(value) => Value::Bool(*value),
-            Self::Number(number) => match *number {
-                Number::Exact {
-                    mantissa,
-                    places: 0,
-                } => match (i64::try_from(mantissa), u64::try_from(mantissa)) {
-                    (Ok(whole), _) => Value::Whole(whole),
-                    (_, Ok(large)) => Value::Large(large),
-                    _ => Value::Real(number.real()),
-                },
-                Number::Exact { mantissa, places } => i64::try_from(mantissa)
-                    .map(|mantissa| Value::Decimal(Decimal::new(mantissa, places)))
-                    .unwrap_or_else(|_| Value::Real(number.real())),
-                Number::Real(real) => Value::Real(real),
-            },
+            Self::Number(number) => number.value(),
             Self::Decimal(mantissa, places) => Value::Decimal(Decimal::new(*mantissa, *places)),
             Self::Text(text) => Value::Text(text),
             Self::Bytes(bytes) => Value::Bytes(bytes),
@@ -100,7 +87,7 @@ impl Form {
             }
             Self::Places(0) => {
                 let whole = number.to_places(0)?;
-                Some(Kept::Number(Number::whole(i128::from(whole))))
+                Some(Kept::Number(Number::whole(whole)))
             }
             Self::Places(places) => Some(Kept::Decimal(number.to_places(places)?, places)),
             Self::Real => Some(Kept::Number(Number::Real(number.real()))),

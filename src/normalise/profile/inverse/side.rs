@@ -108,7 +108,7 @@ impl<'a> Side<'a> {
         self.address = parts.next().unwrap_or_default();
         let system = u16::from_str_radix(parts.next().unwrap_or_default(), 16).unwrap_or(0);
         let part = parts.next().unwrap_or_default().to_owned();
-        let byte = |byte| Kept::Number(Number::whole(i128::from(byte)));
+        let byte = |byte| Kept::Number(Number::whole(i64::from(byte)));
         let [kind, address] = system.to_be_bytes();
         let said = [byte(kind), byte(address), Kept::Text(part)];
         for (name, kept) in OF_OBJECT.iter().zip(said) {

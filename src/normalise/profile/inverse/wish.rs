@@ -46,7 +46,7 @@ impl Raw {
     fn of_whole(whole: i128) -> Self {
         Self {
             text: whole.to_string(),
-            number: Some(Number::whole(whole)),
+            number: Some(Number::wide(whole)),
         }
     }
 
@@ -55,7 +55,7 @@ impl Raw {
             Kept::Text(text) => *text == self.text || self.is_number(Number::parse(text)),
             Kept::Number(number) => self.is_number(Some(*number)),
             Kept::Bool(value) => {
-                let number = Number::whole(i128::from(*value));
+                let number = Number::whole(i64::from(*value));
                 self.text == value.to_string() || self.is_number(Some(number))
             }
             _ => false,
@@ -269,14 +269,14 @@ impl<'a> Wish<'a> {
                 form.of_number(raw)
             }
             (Self::Word { bits, .. }, form) => {
-                form.of_number(Linear::IDENTITY.apply(Number::whole(*bits)))
+                form.of_number(Linear::IDENTITY.apply(Number::wide(*bits)))
             }
             (Self::Time { at, .. }, Form::Moment) => Some(Kept::Time(Moment::Unix(*at))),
             (Self::Time { at, rule }, Form::Stamp(place)) => {
                 let written = rule.formats.get(place)?.write(*at, rule.east_s)?;
                 Some(match written {
                     WrittenTime::Text(text) => Kept::Text(text),
-                    WrittenTime::Count(count) => Kept::Number(Number::whole(i128::from(count))),
+                    WrittenTime::Count(count) => Kept::Number(Number::wide(count.into())),
                 })
             }
             (Self::Time { .. }, _) => None,
@@ -338,7 +338,7 @@ fn found(take: &Take, heard: &Heard) -> Option<Scaled> {
     let number = match &heard.value {
         Kept::Number(number) => *number,
         Kept::Text(text) => Number::parse(text)?,
-        Kept::Bool(value) => Number::whole(i128::from(*value)),
+        Kept::Bool(value) => Number::whole(i64::from(*value)),
         _ => return None,
     };
     let is_missing = take
