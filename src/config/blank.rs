@@ -7,9 +7,9 @@ use super::{
     limits::LimitsConfig,
     listener::ListenerDefaults,
     stages::{
-        AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat,
-        MemoryConfig, MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps,
-        SpoolConfig, UplinkConfig, WhenFull,
+        AdminConfig, Compression, Config, GroupCommit, LogConfig, LogFormat, MemoryConfig,
+        MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps, SpoolConfig,
+        StoreBounds, UplinkConfig, WhenFull,
     },
 };
 use crate::domain::LaneMap;
@@ -46,7 +46,7 @@ pub(super) fn blank() -> Config {
         sessions: SessionsConfig { group_bytes_max: 0 },
         spool: SpoolConfig {
             data_dir: PathBuf::new(),
-            lanes: LaneMap::from_fn(|_| LaneBounds {
+            lanes: LaneMap::from_fn(|_| StoreBounds {
                 bytes_max: 0,
                 when_full: WhenFull::Refuse,
             }),
@@ -54,7 +54,10 @@ pub(super) fn blank() -> Config {
                 block_readings_max: 0,
                 bytes_max: 0,
             },
-            quarantine_bytes_max: 0,
+            quarantine: StoreBounds {
+                bytes_max: 0,
+                when_full: WhenFull::DropOldest,
+            },
             tail_bytes_max: 0,
             zstd_level: 0,
             wal_bytes_max: 0,

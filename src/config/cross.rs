@@ -85,7 +85,7 @@ const RELATIONS: &[AtMost] = &[
         small: "mqtt.packet_bytes_max",
         large: "spool.quarantine_bytes_max",
         why: "a payload must fit in quarantine",
-        holds: |c| u64::from(c.mqtt.packet_bytes_max) <= c.spool.quarantine_bytes_max,
+        holds: |c| u64::from(c.mqtt.packet_bytes_max) <= c.spool.quarantine.bytes_max,
     },
 ];
 

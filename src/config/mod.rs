@@ -58,8 +58,8 @@ pub use sources::{Merged, Sources};
     reason = "a section is named after its stage"
 )]
 pub use stages::{
-    AdminConfig, Compression, Config, GroupCommit, LaneBounds, LogConfig, LogFormat, MemoryConfig,
-    MqttConfig, NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps, SpoolConfig,
+    AdminConfig, Compression, Config, GroupCommit, LogConfig, LogFormat, MemoryConfig, MqttConfig,
+    NodeConfig, NormaliseConfig, SessionsConfig, SparkplugGaps, SpoolConfig, StoreBounds,
     UplinkConfig, WhenFull,
 };
 pub use table::{Former, former, setting, settings};

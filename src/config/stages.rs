@@ -142,19 +142,19 @@ pub enum SparkplugGaps {
     Ignore,
 }
 
-/// What happens when a lane has reached its bound.
+/// What happens when a lane, or the quarantine, has reached its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
     /// New readings are refused: reason code 0x97 (MQTT 5), or the socket is no longer read.
     Refuse,
-    /// The oldest undelivered readings make room; a gap record tells the platform.
+    /// The oldest undelivered readings make room; a gap record tells the platform. In quarantine the oldest entries do.
     DropOldest,
 }
 
-/// Bound of one lane.
+/// Bound of one lane, or of the quarantine.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneBounds {
-    /// Most bytes of undelivered blocks on disk.
+pub struct StoreBounds {
+    /// Most bytes of undelivered blocks, or of entries, on disk.
     pub bytes_max: u64,
     /// What happens beyond.
     pub when_full: WhenFull,
@@ -175,11 +175,11 @@ pub struct SpoolConfig {
     /// Where everything durable lives.
     pub data_dir: PathBuf,
     /// Bounds per lane.
-    pub lanes: LaneMap<LaneBounds>,
+    pub lanes: LaneMap<StoreBounds>,
     /// Group commit.
     pub group: GroupCommit,
-    /// Most bytes kept in quarantine; beyond, the oldest entries go.
-    pub quarantine_bytes_max: u64,
+    /// Bound of the quarantine.
+    pub quarantine: StoreBounds,
     /// Bytes of freshly committed blocks kept in memory for the uplink.
     pub tail_bytes_max: usize,
     /// zstd level of blocks.

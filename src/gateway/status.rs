@@ -9,7 +9,7 @@ use crate::{
         DropReport, LaneReport, OffenderReport, OffendersReport, Report, Status, UplinkReport,
     },
     broker::{Handle, Offender},
-    config::{LaneBounds, NodeConfig},
+    config::{NodeConfig, StoreBounds},
     domain::{Clock, DropReason, Lane, LaneMap},
     ingest::Ingest,
     spool::{SpoolHealth, SpoolReader},
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct GatewayStatus {
     pub(super) node: NodeConfig,
-    pub(super) bounds: LaneMap<LaneBounds>,
+    pub(super) bounds: LaneMap<StoreBounds>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) started: Instant,
     pub(super) tasks: Vec<Liveness>,

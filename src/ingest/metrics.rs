@@ -27,7 +27,7 @@ pub const METRICS: &[Metric] = &[
         name: "sensegate_ingest_refused_publishes_total",
         kind: Kind::Counter,
         labels: &["reason"],
-        help: "Publishes that were not taken: not authorised, topic invalid, lane full.",
+        help: "Publishes that were not taken: not authorised, topic invalid, lane or quarantine full.",
     },
     Metric {
         name: "sensegate_ingest_flagged_readings_total",

@@ -22,7 +22,7 @@ use super::{
     tail::Fresh,
 };
 use crate::{
-    config::{LaneBounds, WhenFull},
+    config::{StoreBounds, WhenFull},
     domain::{Lane, LaneMap, Sequence, SequenceRange},
     store::{Batch, Durability, StoreError},
 };
@@ -48,10 +48,17 @@ pub(super) struct Draft {
     pub(super) batch: Batch,
 }
 
+/// What lies on disk, bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    pub(super) lanes: LaneMap<u64>,
+    pub(super) quarantine: u64,
+}
+
 /// Bounds that the desk keeps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeskBounds {
-    pub(super) lanes: LaneMap<LaneBounds>,
+    pub(super) lanes: LaneMap<StoreBounds>,
     pub(super) quarantine_bytes_max: u64,
     pub(super) block_readings_max: usize,
 }
@@ -91,12 +98,15 @@ impl Desk {
         desk
     }
 
-    /// Bytes of each lane on disk.
-    pub(super) fn stored_bytes(&self) -> LaneMap<u64> {
-        LaneMap::from_fn(|lane| self.books.lanes[lane].bytes)
+    /// Bytes on disk.
+    pub(super) fn stored(&self) -> Stored {
+        Stored {
+            lanes: LaneMap::from_fn(|lane| self.books.lanes[lane].bytes),
+            quarantine: self.books.sum.bytes,
+        }
     }
 
-    pub(super) fn lane_bounds(&self, lane: Lane) -> LaneBounds {
+    pub(super) fn lane_bounds(&self, lane: Lane) -> StoreBounds {
         self.bounds.lanes[lane]
     }
 

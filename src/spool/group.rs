@@ -34,7 +34,7 @@ pub(super) struct Contents {
     pub(super) entries: Vec<Entry>,
     /// Pieces that have become whole: their entries go.
     pub(super) joined: Vec<PieceId>,
-    /// Readings at `QoS` 0 that a full lane had no room for.
+    /// Readings at `QoS` 0 that a full lane had no room for, and payloads that the quarantine had none for.
     pub(super) refused_qos0: LaneMap<u64>,
     /// Readings that a rule of the operator left out.
     pub(super) suppressed: LaneMap<u64>,
@@ -59,6 +59,8 @@ pub(super) struct Group<R> {
     /// Each lane's block that still takes readings, by its place.
     pub(super) open: LaneMap<Option<usize>>,
     pub(super) lane_bytes: LaneMap<u64>,
+    /// Of the entries for the quarantine.
+    pub(super) entry_bytes: u64,
     pub(super) bytes: usize,
     /// Payloads put in, whatever became of them.
     pub(super) payloads: usize,
@@ -71,6 +73,7 @@ impl<R> Group<R> {
             receipts: Vec::new(),
             open: LaneMap::default(),
             lane_bytes: LaneMap::default(),
+            entry_bytes: 0,
             bytes: 0,
             payloads: 0,
         }
@@ -96,6 +99,7 @@ impl<R> Group<R> {
         self.receipts.shrink_to(RECEIPTS_KEPT);
         self.open = LaneMap::default();
         self.lane_bytes = LaneMap::default();
+        self.entry_bytes = 0;
         self.bytes = 0;
         self.payloads = 0;
     }

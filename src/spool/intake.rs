@@ -16,6 +16,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    desk::Stored,
     group::{Entry, Group, OpenBlock},
     metrics::IntakeMetrics,
     parcel::{Parcel, Readings, Unplaced, entry, outcome},
@@ -23,7 +24,7 @@ use super::{
     shared::{Shared, lock},
 };
 use crate::{
-    config::{GroupCommit, LaneBounds, WhenFull},
+    config::{GroupCommit, StoreBounds, WhenFull},
     domain::{Lane, LaneMap, Outcome, Settle},
 };
 
@@ -36,6 +37,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(250);
 /// A full lane has room again when this part of its bound is free.
 const ROOM_FRACTION: u64 = 64;
 
+/// Of a lane, or of the quarantine.
 #[derive(Debug, Default)]
 struct LaneGate {
     /// Bytes on disk, as of the last commit.
@@ -57,10 +59,30 @@ enum Taken {
     Settled,
 }
 
+impl LaneGate {
+    /// Takes what is stored now, and what the open group brings; whether there is room again.
+    fn is_freed(&mut self, (stored, open): (u64, u64), bound: u64) -> bool {
+        self.stored = stored;
+        self.writing = 0;
+        let freed = self.full && stored.saturating_add(open) < bound - bound / ROOM_FRACTION;
+        self.full &= !freed;
+        freed
+    }
+
+    /// Whether so many bytes more, behind those of the open group, are too many; it is full then, so that room is told.
+    fn is_over(&mut self, (open, coming): (u64, u64), bound: u64) -> bool {
+        let expected = self.stored.saturating_add(self.writing);
+        let over = expected.saturating_add(open).saturating_add(coming) > bound;
+        self.full |= over;
+        over
+    }
+}
+
 #[derive(Debug)]
 struct Gate<R> {
     group: Group<R>,
     lanes: LaneMap<LaneGate>,
+    quarantine: LaneGate,
     taken: Taken,
     closed: bool,
 }
@@ -69,7 +91,8 @@ struct Gate<R> {
 #[derive(Debug)]
 pub(super) struct Intake<R> {
     gate: Mutex<Gate<R>>,
-    bounds: LaneMap<LaneBounds>,
+    bounds: LaneMap<StoreBounds>,
+    quarantine_bounds: StoreBounds,
     limits: GroupCommit,
     /// A group has been taken.
     taken: Notify,
@@ -83,19 +106,21 @@ pub(super) struct Intake<R> {
 
 impl<R: Settle> Intake<R> {
     pub(super) fn new(
-        bounds: LaneMap<LaneBounds>,
+        (bounds, quarantine_bounds): (LaneMap<StoreBounds>, StoreBounds),
         limits: GroupCommit,
         shared: Arc<Shared>,
     ) -> Self {
         let gate = Gate {
             group: Group::new(),
             lanes: LaneMap::from_fn(|_| LaneGate::default()),
+            quarantine: LaneGate::default(),
             taken: Taken::Settled,
             closed: false,
         };
         Self {
             gate: Mutex::new(gate),
             bounds,
+            quarantine_bounds,
             limits,
             taken: Notify::new(),
             lane_room: Notify::new(),
@@ -125,24 +150,20 @@ impl<R: Settle> Intake<R> {
             let last = empty.open[lane].and_then(|at| empty.contents.blocks.get(at));
             gate.lanes[lane].block_bytes = last.map_or(0, |block| block.bytes.len());
         }
+        gate.quarantine.writing = empty.entry_bytes;
         drop(gate);
         self.taken.notify_waiters();
     }
 
-    /// What the lanes hold on disk after the group that was taken last has been written.
-    pub(super) fn stored(&self, bytes: LaneMap<u64>) {
-        let mut freed = false;
+    /// What lies on disk after the group that was taken last has been written.
+    pub(super) fn stored(&self, stored: Stored) {
         let mut gate = lock(&self.gate);
+        let open = gate.group.entry_bytes;
+        let bound = self.quarantine_bounds.bytes_max;
+        let mut freed = gate.quarantine.is_freed((stored.quarantine, open), bound);
         for lane in Lane::ALL {
             let open = gate.group.lane_bytes[lane];
-            let state = &mut gate.lanes[lane];
-            state.stored = bytes[lane];
-            state.writing = 0;
-            let bound = self.limit(lane);
-            if state.full && state.stored.saturating_add(open) < bound - bound / ROOM_FRACTION {
-                state.full = false;
-                freed = true;
-            }
+            freed |= gate.lanes[lane].is_freed((stored.lanes[lane], open), self.limit(lane));
         }
         drop(gate);
         if freed {
@@ -261,7 +282,8 @@ impl<R: Settle> SpoolInlet<R> {
 
     /// Takes all that came of one payload: runs of readings, each for a lane, and what of it belongs into quarantine. All
     /// of it is durable at once, and the receipt is settled then: with [`Outcome::Stored`] if there are readings, else
-    /// with the first entry's reason. One receipt for several lanes: if one of them is full and refuses, none is taken.
+    /// with the first entry's reason. One receipt for several lanes and the quarantine: if one of them is full and refuses,
+    /// none is taken.
     ///
     /// # Errors
     /// Nothing was taken, see [`Unplaced`]; the receipt comes back.
@@ -274,13 +296,15 @@ impl<R: Settle> SpoolInlet<R> {
         let intake = &*self.intake;
         let encoded: Vec<Entry> = parcel.entries.iter().map(entry).collect();
         let read = runs.clone().map(|(_, readings)| readings.bytes.len());
-        let unread = encoded.iter().map(|entry| entry.bytes.len());
-        let bytes = OVERHEAD_BYTES + read.chain(unread).sum::<usize>();
+        let unread: usize = encoded.iter().map(|entry| entry.bytes.len()).sum();
+        let bytes = OVERHEAD_BYTES + read.sum::<usize>() + unread;
         let mut gate = lock(&intake.gate);
         if gate.closed {
             return Err(Unplaced::Closed(receipt));
         }
-        let is_refused = intake.is_refused(&mut gate, runs.clone());
+        let lane_full = intake.is_refused(&mut gate, runs.clone());
+        let quarantine_full = intake.is_quarantine_full(&mut gate, unread as u64);
+        let is_refused = lane_full || quarantine_full;
         if is_refused && receipt.as_ref().is_some_and(Settle::is_owed) {
             return Err(Unplaced::LaneFull(receipt));
         }
@@ -290,14 +314,14 @@ impl<R: Settle> SpoolInlet<R> {
             outcome(&parcel, runs.clone().next().map(drop))
         };
         // What is counted as dropped takes no room.
-        let takes_room = !is_refused || !encoded.is_empty();
+        let takes_room = !lane_full || !quarantine_full && !encoded.is_empty();
         if takes_room && !intake.has_room(&gate.group, bytes) {
             intake.metrics.busy.increment(1);
             return Err(Unplaced::Busy(receipt));
         }
         let ring = intake.put(&mut gate, |gate| {
             for (lane, readings) in runs {
-                if is_refused {
+                if lane_full {
                     gate.group.contents.refused_qos0[lane] += u64::from(readings.count);
                 } else {
                     intake.extend_block(gate, lane, &readings);
@@ -309,8 +333,15 @@ impl<R: Settle> SpoolInlet<R> {
             for lane in Lane::ALL {
                 gate.group.contents.suppressed[lane] += u64::from(parcel.suppressed[lane]);
             }
-            gate.group.contents.entries.extend(encoded);
-            if !is_refused {
+            if quarantine_full {
+                for entry in encoded {
+                    gate.group.contents.refused_qos0[entry.lane] += 1;
+                }
+            } else {
+                gate.group.entry_bytes += unread as u64;
+                gate.group.contents.entries.extend(encoded);
+            }
+            if !lane_full {
                 gate.group.contents.joined.extend(parcel.joined);
             }
             gate.group.owe(receipt, outcome);
@@ -336,7 +367,7 @@ impl<R: Settle> SpoolInlet<R> {
             (
                 gate.closed,
                 group_full,
-                gate.lanes.iter().any(|(_, lane)| lane.full),
+                gate.quarantine.full || gate.lanes.iter().any(|(_, lane)| lane.full),
             )
         };
         if closed {

@@ -28,6 +28,7 @@ const WRITABLE: &str = "sensegate_spool_writable";
 const WRITE_FAILURES: &str = "sensegate_spool_write_failures_total";
 const BUSY: &str = "sensegate_spool_busy_total";
 const LANE_FULL: &str = "sensegate_spool_lane_full_total";
+const QUARANTINE_FULL: &str = "sensegate_quarantine_full_total";
 
 const fn metric(
     name: &'static str,
@@ -154,6 +155,12 @@ pub const METRICS: &[Metric] = &[
         Kind::Counter,
         &["lane"],
         "Payloads refused because their lane was full.",
+    ),
+    metric(
+        QUARANTINE_FULL,
+        Kind::Counter,
+        &[],
+        "Payloads that cannot be read and were refused because the quarantine was full.",
     ),
 ];
 
@@ -290,6 +297,7 @@ impl WriterMetrics {
 pub(super) struct IntakeMetrics {
     pub(super) busy: Counter,
     pub(super) lane_full: LaneMap<Counter>,
+    pub(super) quarantine_full: Counter,
 }
 
 impl IntakeMetrics {
@@ -297,6 +305,7 @@ impl IntakeMetrics {
         Self {
             busy: counter!(BUSY),
             lane_full: LaneMap::from_fn(|lane| counter!(LANE_FULL, "lane" => lane.name())),
+            quarantine_full: counter!(QUARANTINE_FULL),
         }
     }
 }

@@ -130,10 +130,15 @@ impl Spool {
         }));
         let bounds = DeskBounds {
             lanes: config.lanes,
-            quarantine_bytes_max: config.quarantine_bytes_max,
+            quarantine_bytes_max: config.quarantine.bytes_max,
             block_readings_max: config.group.block_readings_max,
         };
-        let intake = Arc::new(Intake::new(config.lanes, config.group, Arc::clone(&shared)));
+        let intake = Intake::new(
+            (config.lanes, config.quarantine),
+            config.group,
+            Arc::clone(&shared),
+        );
+        let intake = Arc::new(intake);
         let desk = Desk::new(Arc::clone(&shared), books, bounds, blocks);
         Ok(Opened {
             inlet: SpoolInlet::new(Arc::clone(&intake)),

@@ -32,7 +32,7 @@ pub struct Parcel<'a> {
 pub enum Unplaced<R> {
     /// The open group is full, or the disk takes no writes. Stop reading; wait for room; offer again.
     Busy(Option<R>),
-    /// The lane is full and its policy is to refuse.
+    /// The lane, or the quarantine, is full and its policy is to refuse.
     LaneFull(Option<R>),
     /// The spool is closed.
     Closed(Option<R>),

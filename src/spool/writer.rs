@@ -48,7 +48,7 @@ pub struct SpoolWriter<R> {
 
 impl<R: Settle> SpoolWriter<R> {
     pub(super) fn new(intake: Arc<Intake<R>>, shared: Arc<Shared>, desk: Desk) -> Self {
-        intake.stored(desk.stored_bytes());
+        intake.stored(desk.stored());
         Self {
             intake,
             shared,
@@ -133,7 +133,7 @@ impl<R: Settle> SpoolWriter<R> {
             !group.contents.is_empty() || told.iter().any(|(_, ranges)| !ranges.is_empty());
         if something {
             self.desk.commit(&mut group.contents, &told)?;
-            self.intake.stored(self.desk.stored_bytes());
+            self.intake.stored(self.desk.stored());
         }
         for (receipt, outcome) in group.receipts.drain(..) {
             receipt.settle(outcome);
@@ -145,7 +145,7 @@ impl<R: Settle> SpoolWriter<R> {
             self.desk.make_room()?;
             self.desk.tidy();
         }
-        self.intake.stored(self.desk.stored_bytes());
+        self.intake.stored(self.desk.stored());
         self.desk.observe();
         Ok(())
     }

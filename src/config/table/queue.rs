@@ -30,12 +30,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "spool.quarantine_bytes_max",
         flag: "quarantine-bytes-max",
         default: Preset::Text("256MiB"),
-        help: "Most bytes kept in quarantine; beyond, the oldest entries go and are counted as dropped.",
+        help: "Most bytes kept in quarantine; what happens beyond says spool.quarantine_when_full.",
         reason: "A million bad payloads: enough to find what is wrong, too little to push out what is right.",
         shape: Shape::Size {
             min: MIB,
             max: TIB,
-            set: |config, n| config.spool.quarantine_bytes_max = n,
+            set: |config, n| config.spool.quarantine.bytes_max = n,
+        },
+    },
+    Setting {
+        key: "spool.quarantine_when_full",
+        flag: "quarantine-when-full",
+        default: Preset::Text("drop-oldest"),
+        help: "What happens when the quarantine is full: `drop-oldest` entries, counted as dropped, or `refuse` what cannot be read (0x97), \
+               so that nothing acknowledged leaves it without an operator. What the platform refuses, which is acknowledged already, \
+               still takes the place of the oldest.",
+        reason: "A device with a fault sends for ever: refused, MQTT 3.1.1 devices would wait with their good readings behind it.",
+        shape: Shape::Choice {
+            of: &["refuse", "drop-oldest"],
+            set: |config, word| config.spool.quarantine.when_full = when_full(word),
         },
     },
     Setting {

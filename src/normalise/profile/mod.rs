@@ -17,6 +17,7 @@ mod frames;
 mod inverse;
 mod nested;
 mod number;
+mod linear;
 mod plan;
 mod read;
 mod reply;

@@ -1,6 +1,6 @@
 //! Readings go into the block of their lane, if the lane has room.
 
-use super::{BLOCK_BYTES_MAX, Gate, Intake, Lane, OpenBlock, Readings, Settle};
+use super::{BLOCK_BYTES_MAX, Gate, Intake, Lane, OpenBlock, Readings, Settle, WhenFull};
 
 impl<R: Settle> Intake<R> {
     /// Whether one of the lanes is full; it is entered as full then, so that room in it is told.
@@ -11,18 +11,27 @@ impl<R: Settle> Intake<R> {
     ) -> bool {
         let mut refused = false;
         for (lane, readings) in runs {
-            let state = &mut gate.lanes[lane];
-            let expected = (state.stored)
-                .saturating_add(state.writing)
-                .saturating_add(gate.group.lane_bytes[lane])
-                .saturating_add(readings.bytes.len() as u64);
-            if expected > self.limit(lane) {
-                state.full = true;
+            let bytes = (gate.group.lane_bytes[lane], readings.bytes.len() as u64);
+            if gate.lanes[lane].is_over(bytes, self.limit(lane)) {
                 self.metrics.lane_full[lane].increment(1);
                 refused = true;
             }
         }
         refused
+    }
+
+    /// Whether entries of so many bytes are refused.
+    pub(super) fn is_quarantine_full(&self, gate: &mut Gate<R>, coming: u64) -> bool {
+        let bounds = self.quarantine_bounds;
+        if coming == 0 || bounds.when_full == WhenFull::DropOldest {
+            return false;
+        }
+        let bytes = (gate.group.entry_bytes, coming);
+        let is_full = gate.quarantine.is_over(bytes, bounds.bytes_max);
+        if is_full {
+            self.metrics.quarantine_full.increment(1);
+        }
+        is_full
     }
 
     pub(super) fn extend_block(&self, gate: &mut Gate<R>, lane: Lane, readings: &Readings<'_>) {

@@ -225,7 +225,7 @@ fn a_full_lane_refuses_until_something_is_delivered() {
 fn what_cannot_be_read_is_durable_in_quarantine_and_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
-    config.quarantine_bytes_max = 5000;
+    config.quarantine.bytes_max = 5000;
     let bench = Bench::open(&config);
     let reason = QuarantineReason::MalformedJson;
     for number in 0..20_u8 {

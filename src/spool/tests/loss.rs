@@ -11,7 +11,7 @@ use crate::{
 
 fn dropping(dir: &Path, bytes_max: u64) -> SpoolConfig {
     let mut config = config(dir);
-    config.lanes.bulk = LaneBounds {
+    config.lanes.bulk = StoreBounds {
         bytes_max,
         when_full: WhenFull::DropOldest,
     };

@@ -22,7 +22,7 @@ use super::{
     shared::{Chore, Shared},
 };
 use crate::{
-    config::{GroupCommit, LaneBounds, SpoolConfig, WhenFull},
+    config::{GroupCommit, SpoolConfig, StoreBounds, WhenFull},
     domain::{
         Lane, LaneMap, Outcome, QuarantineReason, Sequence, SequenceRange, Settle, SystemClock,
         UnixNanos,
@@ -43,7 +43,7 @@ impl Settle for Slip {
 }
 
 fn config(dir: &Path) -> SpoolConfig {
-    let lane = LaneBounds {
+    let lane = StoreBounds {
         bytes_max: 64 << 20,
         when_full: WhenFull::Refuse,
     };
@@ -54,7 +54,10 @@ fn config(dir: &Path) -> SpoolConfig {
             block_readings_max: 16,
             bytes_max: 1 << 20,
         },
-        quarantine_bytes_max: 1 << 20,
+        quarantine: StoreBounds {
+            bytes_max: 1 << 20,
+            when_full: WhenFull::DropOldest,
+        },
         tail_bytes_max: 1 << 20,
         zstd_level: 1,
         wal_bytes_max: 64 << 20,
@@ -106,10 +109,11 @@ impl Bench {
     }
 
     fn quarantine(&self, lane: Lane, payload: &[u8]) -> Outcome {
-        self.inlet
-            .quarantine(entry(lane, payload), self.slip(0))
-            .unwrap();
-        self.settled.recv_timeout(PATIENCE).unwrap().1
+        match self.inlet.quarantine(entry(lane, payload), self.slip(0)) {
+            Ok(()) => self.settled.recv_timeout(PATIENCE).unwrap().1,
+            Err(Unplaced::LaneFull(_)) => Outcome::Refused,
+            Err(other) => panic!("{other:?}"),
+        }
     }
 
     /// Waits until the writer has done what was left in its inbox.

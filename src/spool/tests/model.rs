@@ -91,7 +91,7 @@ impl Model {
 fn day(seed: u64, steps: u64) {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
-    config.lanes.bulk = LaneBounds {
+    config.lanes.bulk = StoreBounds {
         bytes_max: 6000,
         when_full: WhenFull::DropOldest,
     };

@@ -125,6 +125,64 @@ fn readings_of_other_lanes_several_of_them_and_none_keep_every_ledger_balanced()
 }
 
 #[test]
+fn a_full_quarantine_that_refuses_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.quarantine = StoreBounds {
+        bytes_max: 5000,
+        when_full: WhenFull::Refuse,
+    };
+    let bench = Bench::open(&config);
+    let reason = Outcome::Quarantined(QuarantineReason::MalformedJson);
+    let mut taken = 0;
+    while bench.quarantine(Lane::Bulk, &[b'{'; 500]) == reason {
+        taken += 1;
+    }
+    assert!((5..10).contains(&taken), "{taken}");
+    // Nobody is owed an answer: it is counted, and what can be read of the payload is kept.
+    let bytes = entries(&["a"]);
+    let unread = [entry(Lane::Bulk, &[b'{'; 500])];
+    let readings = Readings {
+        bytes: &bytes,
+        count: 1,
+    };
+    let place = |receipt| {
+        let parcel = Parcel {
+            entries: &unread,
+            ..Parcel::default()
+        };
+        let runs = std::iter::once((Lane::Bulk, readings));
+        bench.inlet.place(runs, parcel, receipt)
+    };
+    assert!(matches!(
+        place(bench.slip(1)),
+        Err(Unplaced::LaneFull(Some(_)))
+    ));
+    place(None).unwrap();
+    assert_eq!(bench.append(Lane::Bulk, &["b"]), Outcome::Stored);
+    let ledger = bench.ledger(Lane::Bulk);
+    assert_eq!((ledger.quarantined, ledger.spooled), (taken, 2));
+    assert_eq!(ledger.dropped(DropReason::RefusedQos0), 1);
+    assert_eq!(ledger.dropped(DropReason::QuarantineCapacity), 0);
+
+    // An operator makes room.
+    let purged = bench
+        .quarantine
+        .release(vec![(0, Fate::Purge), (1, Fate::Purge)]);
+    assert_eq!(purged.unwrap(), [Released::Done; 2]);
+    bench.done();
+    assert_eq!(bench.quarantine(Lane::Bulk, &[b'{'; 500]), reason);
+    bench.close();
+
+    // The bound holds from the start on.
+    let bench = Bench::open(&config);
+    assert_eq!(bench.quarantine(Lane::Bulk, &[b'{'; 500]), reason);
+    assert_eq!(bench.quarantine(Lane::Bulk, &[b'{'; 500]), Outcome::Refused);
+    assert_eq!(listed(dir.path()).len() as u64, taken);
+    bench.close();
+}
+
+#[test]
 fn a_purged_entry_is_counted_as_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::open(&config(dir.path()));

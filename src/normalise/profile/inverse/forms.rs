@@ -2,7 +2,8 @@
 
 use super::super::{
     super::point::{Decimal, Moment, Value},
-    number::{Number, Scaled},
+    linear::Scaled,
+    number::Number,
 };
 
 /// Most decimal places that are tried: what coordinates of a millimetre have, and more.
