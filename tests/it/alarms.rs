@@ -11,6 +11,7 @@ use sensegate::{
     proto::platform::{AlarmLevel, Reading},
 };
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::{
     client::Client,
@@ -181,5 +182,51 @@ async fn an_operator_changes_a_classs_alarms_without_a_restart() {
         stored(dir.path()),
         [(Lane::Telemetry, Vec::new()), (Lane::Alarm, vec![own]),]
     );
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_of_a_payload_that_found_no_room_is_raised_by_it_all_the_same() {
+    const DEVICES: usize = 24;
+    const PAYLOADS: usize = 20;
+    const READINGS: usize = 100;
+    let dir = TempDir::new().unwrap();
+    let platform = Platform::start_in(dir.path()).await;
+    // Six payloads fill a group: many are offered again.
+    let node = Node::new(&["--platform", &platform.url(), "--group-bytes-max", "64KiB"]);
+    let gateway = node.start();
+    let payload = |number: usize| {
+        let readings = (0..READINGS).map(|place| {
+            let lel = if place + 1 == READINGS { 3 } else { 60 };
+            let at = 1_706_000_000_000 + number * READINGS + place;
+            format!(r#"{{"lel": {lel}, "observed_at": {at}}}"#)
+        });
+        format!("[{}]", readings.collect::<Vec<_>>().join(","))
+    };
+    let mut devices = JoinSet::new();
+    for number in 0..DEVICES {
+        let name = format!("d{number}");
+        let mut device = DeviceV5::connect(gateway.mqtt, "combustible_gas_gds", &name).await;
+        let payloads: Vec<String> = (0..PAYLOADS).map(payload).collect();
+        devices.spawn(async move {
+            for payload in payloads {
+                assert_eq!(device.report(&payload).await, Ok(()));
+            }
+        });
+    }
+    devices.join_all().await;
+    assert!(gateway.metric("sensegate_spool_busy_total", "") > 0.0);
+    platform.holds((DEVICES * PAYLOADS * READINGS) as u64).await;
+    let said = stored(dir.path());
+    let count = |code: &str, up: bool| {
+        let alarms = said.iter().flat_map(|(_, alarms)| alarms);
+        alarms
+            .filter(|(said, _, _, is_up)| said == code && *is_up == up)
+            .count()
+    };
+    for code in ["lel_low", "lel_high"] {
+        assert_eq!(count(code, true), DEVICES * PAYLOADS, "{code} raised");
+        assert_eq!(count(code, false), DEVICES * PAYLOADS, "{code} cleared");
+    }
     platform.stop().await;
 }
