@@ -193,7 +193,14 @@ async fn an_alarm_of_a_payload_that_found_no_room_is_raised_by_it_all_the_same()
     let dir = TempDir::new().unwrap();
     let platform = Platform::start_in(dir.path()).await;
     // Six payloads fill a group: many are offered again.
-    let node = Node::new(&["--platform", &platform.url(), "--group-bytes-max", "64KiB"]);
+    let node = Node::new(&[
+        "--platform",
+        &platform.url(),
+        "--group-bytes-max",
+        "64KiB",
+        "--mqtt-packet-bytes-max",
+        "64KiB",
+    ]);
     let gateway = node.start();
     let payload = |number: usize| {
         let readings = (0..READINGS).map(|place| {
