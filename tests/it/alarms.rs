@@ -185,6 +185,13 @@ async fn an_operator_changes_a_classs_alarms_without_a_restart() {
     platform.stop().await;
 }
 
+async fn all_reported(mut device: DeviceV5, payloads: Vec<String>) -> DeviceV5 {
+    for payload in payloads {
+        assert_eq!(device.report(&payload).await, Ok(()));
+    }
+    device
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_of_a_payload_that_found_no_room_is_raised_by_it_all_the_same() {
     const DEVICES: usize = 24;
@@ -221,14 +228,9 @@ async fn an_alarm_of_a_payload_that_found_no_room_is_raised_by_it_all_the_same()
     while !is_busy() {
         assert!(sent < ROUNDS_MAX * PAYLOADS, "no group was full");
         let mut reporting = JoinSet::new();
-        for mut device in devices.drain(..) {
+        for device in devices.drain(..) {
             let payloads: Vec<String> = (sent..sent + PAYLOADS).map(payload).collect();
-            reporting.spawn(async move {
-                for payload in payloads {
-                    assert_eq!(device.report(&payload).await, Ok(()));
-                }
-                device
-            });
+            reporting.spawn(all_reported(device, payloads));
         }
         devices = reporting.join_all().await;
         sent += PAYLOADS;

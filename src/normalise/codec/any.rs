@@ -111,6 +111,12 @@ impl Any {
         )
     }
 
+    /// Whether bytes are what stands behind a frame and no part of it: a line end that a modem sent by itself.
+    pub(crate) fn is_behind_a_frame(&self, bytes: &[u8]) -> bool {
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        matches!(self, Self::Hj212(_)) && !bytes.is_empty() && bytes.iter().all(is_line_end)
+    }
+
     /// Whether the format has frames that say nothing of values, such as heartbeats. In the others, a payload without a
     /// record is one that was not understood.
     pub(crate) const fn has_frames_without_values(&self) -> bool {

@@ -143,8 +143,21 @@ impl Number {
 
     /// Whether two numbers are the same, however they are written.
     pub(super) fn is(self, other: Self) -> bool {
+        if let (
+            Self::Exact {
+                mantissa: a,
+                places: p,
+            },
+            Self::Exact {
+                mantissa: b,
+                places: q,
+            },
+        ) = (self, other)
+            && p == q
+        {
+            return a == b;
+        }
         match (self.exact(), other.exact()) {
-            (Some((a, p)), Some((b, q))) if p == q => a == b,
             (Some((a, p)), Some((b, q))) => a.checked_mul(power(q)) == b.checked_mul(power(p)),
             _ => self.real().total_cmp(&other.real()).is_eq(),
         }

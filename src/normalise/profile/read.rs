@@ -189,6 +189,9 @@ impl Profile {
         if !outcome.unread.is_empty() || emission.readings() > 0 {
             return;
         }
+        if outcome.frames == 0 && self.codec.is_behind_a_frame(report.bytes) {
+            return;
+        }
         let reject = if outcome.frames == 0 {
             let detail = format!(
                 "no frame of {} in {} bytes",

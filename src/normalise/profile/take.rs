@@ -13,7 +13,7 @@ use super::{
     linear::Linear,
     number::Number,
     plan::{Stands, Take, UnitFrom, Unmatched},
-    spec::Rounding,
+    spec::{Bits, Rounding},
     stage::{Cell, Stage, Waiting},
 };
 use crate::domain::QuarantineReason;
@@ -166,14 +166,10 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
         Waiting::Time(_) => Meant::Other("a time"),
     };
     if let Some(bits) = take.bits {
-        let word = number(&meant)
-            .and_then(|number| number.to_whole(Rounding::Exact))
-            .ok_or_else(|| {
-                let detail = "a part of a word is wanted of what is no whole number";
-                Reject::new(QuarantineReason::FieldType, detail)
-            })?;
-        let mask = (1_i128 << bits.width) - 1;
-        let part = Number::wide(word >> bits.shift & mask);
+        let part = part_of(number(&meant), bits).ok_or_else(|| {
+            let detail = "a part of a word is wanted of what is no whole number";
+            Reject::new(QuarantineReason::FieldType, detail)
+        })?;
         if take.missing_numbers.iter().any(|missing| missing.is(part)) {
             return Ok(None);
         }
@@ -204,6 +200,24 @@ fn meant<'s>(take: &'s Take, cell: &Cell, stage: &'s Stage) -> Result<Option<Mea
         }
         None => meant,
     }))
+}
+
+/// Some bits of a word; none of what is no whole number.
+fn part_of(number: Option<Number>, bits: Bits) -> Option<Number> {
+    match number? {
+        Number::Exact {
+            mantissa,
+            places: 0,
+        } if mantissa >= 0 && bits.width < 63 => {
+            let mask = (1_i64 << bits.width) - 1;
+            Some(Number::whole(mantissa >> bits.shift & mask))
+        }
+        number => {
+            let mask = (1_i128 << bits.width) - 1;
+            let word = number.to_whole(Rounding::Exact)?;
+            Some(Number::wide(word >> bits.shift & mask))
+        }
+    }
 }
 
 fn is_missing(take: &Take, cell: &Cell, stage: &Stage) -> bool {

@@ -180,6 +180,18 @@ fn a_tail_that_does_not_fit_stays_behind_and_the_next_payload_is_read_alone() {
 }
 
 #[test]
+fn a_line_end_that_comes_by_itself_is_noise() {
+    let (mut line, frame) = (Line::new(), whole(1));
+    let (head, line_end) = frame.split_at(frame.len() - 2);
+    assert_eq!(so2(&line.hear(head).1), [1.0]);
+    let (outcome, readings) = line.hear(line_end);
+    assert_eq!((readings.len(), outcome.unread.len()), (0, 0));
+    assert_eq!(outcome.noise, 2);
+    let (outcome, _) = line.hear(b"\r\n?");
+    assert_eq!(outcome.unread.len(), 1);
+}
+
+#[test]
 fn what_waits_too_long_is_forgotten() {
     let (mut line, frame) = (Line::new(), whole(1));
     line.hear(&frame[..40]);
