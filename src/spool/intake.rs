@@ -61,7 +61,7 @@ enum Taken {
 
 impl LaneGate {
     /// Takes what is stored now, and what the open group brings; whether there is room again.
-    fn is_freed(&mut self, (stored, open): (u64, u64), bound: u64) -> bool {
+    fn has_room_again(&mut self, (stored, open): (u64, u64), bound: u64) -> bool {
         self.stored = stored;
         self.writing = 0;
         let freed = self.full && stored.saturating_add(open) < bound - bound / ROOM_FRACTION;
@@ -70,7 +70,7 @@ impl LaneGate {
     }
 
     /// Whether so many bytes more, behind those of the open group, are too many; it is full then, so that room is told.
-    fn is_over(&mut self, (open, coming): (u64, u64), bound: u64) -> bool {
+    fn overflows(&mut self, (open, coming): (u64, u64), bound: u64) -> bool {
         let expected = self.stored.saturating_add(self.writing);
         let over = expected.saturating_add(open).saturating_add(coming) > bound;
         self.full |= over;
@@ -160,10 +160,10 @@ impl<R: Settle> Intake<R> {
         let mut gate = lock(&self.gate);
         let open = gate.group.entry_bytes;
         let bound = self.quarantine_bounds.bytes_max;
-        let mut freed = gate.quarantine.is_freed((stored.quarantine, open), bound);
+        let mut freed = gate.quarantine.has_room_again((stored.quarantine, open), bound);
         for lane in Lane::ALL {
             let open = gate.group.lane_bytes[lane];
-            freed |= gate.lanes[lane].is_freed((stored.lanes[lane], open), self.limit(lane));
+            freed |= gate.lanes[lane].has_room_again((stored.lanes[lane], open), self.limit(lane));
         }
         drop(gate);
         if freed {

@@ -12,7 +12,7 @@ impl<R: Settle> Intake<R> {
         let mut refused = false;
         for (lane, readings) in runs {
             let bytes = (gate.group.lane_bytes[lane], readings.bytes.len() as u64);
-            if gate.lanes[lane].is_over(bytes, self.limit(lane)) {
+            if gate.lanes[lane].overflows(bytes, self.limit(lane)) {
                 self.metrics.lane_full[lane].increment(1);
                 refused = true;
             }
@@ -27,7 +27,7 @@ impl<R: Settle> Intake<R> {
             return false;
         }
         let bytes = (gate.group.entry_bytes, coming);
-        let is_full = gate.quarantine.is_over(bytes, bounds.bytes_max);
+        let is_full = gate.quarantine.overflows(bytes, bounds.bytes_max);
         if is_full {
             self.metrics.quarantine_full.increment(1);
         }
