@@ -25,7 +25,7 @@ const ABORT_DEADLINE: Duration = Duration::from_secs(1);
 /// A handle to the running broker; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 /// How carefully a message is delivered to a device.

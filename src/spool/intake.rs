@@ -160,7 +160,9 @@ impl<R: Settle> Intake<R> {
         let mut gate = lock(&self.gate);
         let open = gate.group.entry_bytes;
         let bound = self.quarantine_bounds.bytes_max;
-        let mut freed = gate.quarantine.has_room_again((stored.quarantine, open), bound);
+        let mut freed = gate
+            .quarantine
+            .has_room_again((stored.quarantine, open), bound);
         for lane in Lane::ALL {
             let open = gate.group.lane_bytes[lane];
             freed |= gate.lanes[lane].has_room_again((stored.lanes[lane], open), self.limit(lane));

@@ -31,7 +31,7 @@ use tokio::{
 use tokio_util::codec::{Decoder, Encoder};
 
 use self::script::{Mode, Script, Seen};
-use super::*;
+use super::{pulse::Ticks, *};
 use crate::domain::{Identity, UnixNanos};
 
 const KEY: &[u8] = b"a key of the tests";
@@ -126,6 +126,20 @@ impl Rig {
     fn pass(&self, time: Duration) {
         let ms = u64::try_from(time.as_millis()).unwrap();
         self.clock.ahead_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Lets time pass, and waits until the broker has noticed it: what happens behind this is stamped with the new time.
+    async fn pass_noticed(&self, time: Duration) {
+        let pulse = &self.handle.core.pulse;
+        let least = pulse.now().plus(Ticks::at_least(time));
+        self.pass(time);
+        let mut pace = tokio::time::interval(Duration::from_millis(5));
+        let noticed = async {
+            while pulse.now().0 < least.0 {
+                pace.tick().await;
+            }
+        };
+        timeout(PATIENCE, noticed).await.unwrap();
     }
 
     async fn seen(&mut self) -> Seen {
